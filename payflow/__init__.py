@@ -1,0 +1,1 @@
+"""PayFlow: what the business means (``domain``) and where it is kept (``storage``)."""

@@ -1,0 +1,1 @@
+"""What the business means: pure rules, true without a computer."""

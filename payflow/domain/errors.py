@@ -1,0 +1,224 @@
+"""The one error tree. A code is stable; HTTP status and retryability are tables at the edges.
+
+PayflowError
+├── NotFound                    wallet_not_found, transfer_not_found, user_not_found
+│   ├── DestinationNotFound     destination_not_found
+│   └── RecipientNotFound       recipient_not_found
+├── Refused                     the request can be read, and is not allowed
+│   ├── SameWallet, CurrencyMismatch, BalanceLimitExceeded
+│   └── IdempotencyKeyReused
+├── Conflict                    the thing is in another state than the request needs
+│   ├── WalletFrozen, WalletClosed, WalletNotFrozen, WalletInUse, InsufficientFunds
+│   ├── EmailTaken, TransferTerminal, NothingToRetry, WorkflowCannotRun
+└── Trouble                     nobody knows yet, or nobody can tell now
+    ├── BooksUnavailable, OutcomeUnknown
+    └── IllegalMove             a leg that the transfer's state does not allow: a bug, parks
+"""
+
+from typing import ClassVar
+
+
+class PayflowError(Exception):
+    """Something a caller can be told: ``code`` for programs, ``str()`` for people."""
+
+    code: str = "payflow_error"
+
+
+class NotFound(PayflowError):
+    """There is no such thing, or not for this caller."""
+
+    def __init__(self, kind: str, subject_id: str) -> None:
+        super().__init__(f"There is no {kind} {subject_id}.")
+        self.code = f"{kind}_not_found"
+        self.kind = kind
+        self.subject_id = subject_id
+
+
+class DestinationNotFound(PayflowError):
+    """The wallet to be paid does not exist."""
+
+    code = "destination_not_found"
+
+    def __init__(self, wallet_id: str) -> None:
+        super().__init__(f"There is no destination wallet {wallet_id}.")
+
+
+class RecipientNotFound(PayflowError):
+    """Nobody with that address can be paid in that currency."""
+
+    code = "recipient_not_found"
+
+    def __init__(self, currency: str) -> None:
+        super().__init__(f"Nobody with this email address has a {currency} wallet.")
+
+
+class Refused(PayflowError):
+    """The request can be read, and what it asks is not allowed."""
+
+    field: ClassVar[str | None] = None
+
+
+class SameWallet(Refused):
+    """Source and destination are one wallet."""
+
+    code = "same_wallet"
+    field = "destination_wallet_id"
+
+    def __init__(self) -> None:
+        super().__init__("Source and destination are the same wallet; name two wallets.")
+
+
+class CurrencyMismatch(Refused):
+    """The wallet holds another currency than the request names."""
+
+    code = "currency_mismatch"
+    field = "currency"
+
+    def __init__(self, wallet_id: str, holds: str, asked: str) -> None:
+        super().__init__(f"Wallet {wallet_id} holds {holds}, not {asked}.")
+
+
+class BalanceLimitExceeded(Refused):
+    """The deposit would lift the balance over 9 × 10^15 minor units."""
+
+    code = "balance_limit_exceeded"
+    field = "amount"
+
+    def __init__(self, wallet_id: str) -> None:
+        super().__init__(f"Wallet {wallet_id} cannot hold more than 9000000000000000 minor units.")
+
+
+class IdempotencyKeyReused(Refused):
+    """The key was used for another request."""
+
+    code = "idempotency_key_reused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key was used with another request; use a new key for a new request."
+        )
+
+
+class Conflict(PayflowError):
+    """The thing is in another state than the request needs."""
+
+
+class WalletFrozen(Conflict):
+    """The wallet is frozen."""
+
+    code = "wallet_frozen"
+
+    def __init__(self, wallet_id: str) -> None:
+        super().__init__(f"Wallet {wallet_id} is frozen.")
+
+
+class WalletNotFrozen(Conflict):
+    """The wallet is not frozen, so it cannot be unfrozen."""
+
+    code = "wallet_not_frozen"
+
+    def __init__(self, wallet_id: str) -> None:
+        super().__init__(f"Wallet {wallet_id} is not frozen.")
+
+
+class WalletClosed(Conflict):
+    """The wallet is closed, for good."""
+
+    code = "wallet_closed"
+
+    def __init__(self, wallet_id: str) -> None:
+        super().__init__(f"Wallet {wallet_id} is closed.")
+
+
+class WalletInUse(Conflict):
+    """The wallet holds money, or money of it is on its way."""
+
+    code = "wallet_in_use"
+
+    def __init__(self, wallet_id: str) -> None:
+        super().__init__(
+            f"Wallet {wallet_id} holds money or has transfers under way; empty it first."
+        )
+
+
+class InsufficientFunds(Conflict):
+    """A withdrawal asks for more than is available."""
+
+    code = "insufficient_funds"
+
+    def __init__(self, wallet_id: str) -> None:
+        super().__init__(f"Wallet {wallet_id} does not have that much available.")
+
+
+class EmailTaken(Conflict):
+    """Somebody has registered with this address."""
+
+    code = "email_taken"
+
+    def __init__(self) -> None:
+        super().__init__("This email address is registered already.")
+
+
+class TransferTerminal(Conflict):
+    """The transfer has ended; no verb opens it again."""
+
+    code = "transfer_terminal"
+
+    def __init__(self, transfer_id: str, status: str) -> None:
+        super().__init__(f"Transfer {transfer_id} has ended ({status}).")
+
+
+class NothingToRetry(Conflict):
+    """No step of the transfer is waiting."""
+
+    code = "nothing_to_retry"
+
+    def __init__(self, transfer_id: str) -> None:
+        super().__init__(f"Transfer {transfer_id} has no step that waits to be tried again.")
+
+
+class WorkflowCannotRun(Conflict):
+    """The transfer's workflow does not answer: its code fails, or no worker runs."""
+
+    code = "workflow_cannot_run"
+
+    def __init__(self, transfer_id: str) -> None:
+        super().__init__(
+            f"The workflow of transfer {transfer_id} does not answer; "
+            "see its last workflow task in the Temporal UI, deploy the fix or reset it."
+        )
+
+
+class Trouble(PayflowError):
+    """Nobody knows yet, or nobody can tell now: try again."""
+
+
+class BooksUnavailable(Trouble):
+    """The books cannot be reached; nothing was written."""
+
+    code = "temporarily_unavailable"
+
+    def __init__(self) -> None:
+        super().__init__("The service cannot answer for the moment. Nothing was written.")
+
+
+class OutcomeUnknown(Trouble):
+    """A commit is in doubt: it may or may not have landed."""
+
+    code = "outcome_unknown"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "It is not known yet whether this was written. Repeat with the same Idempotency-Key."
+        )
+
+
+class IllegalMove(Trouble):
+    """A leg that the transfer's state does not allow. Never recorded; it parks the transfer."""
+
+    code = "illegal_move"
+
+    def __init__(self, subject_id: str, leg: str, why: str) -> None:
+        super().__init__(f"{leg} of {subject_id}: {why}")
+        self.subject_id = subject_id
+        self.leg = leg

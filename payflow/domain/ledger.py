@@ -1,0 +1,282 @@
+"""The books' state machine: ``decide`` turns legs and what stands written into what to write.
+
+Pure: the same legs over the same snapshot give the same verdict, in any process, at any time.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+from payflow.domain.errors import IllegalMove
+from payflow.domain.identifiers import journal_key, transit_account
+from payflow.domain.money import MAX_BALANCE_MINOR
+from payflow.domain.transfers import FailureCode, Transfer, TransferStatus
+from payflow.domain.wallets import Wallet, WalletStatus
+
+
+class Leg(StrEnum):
+    """What a step of the saga does to the books."""
+
+    DEBIT = "debit"
+    CREDIT = "credit"
+    REFUND = "refund"
+    POST = "post"
+
+    @property
+    def can_be_refused(self) -> bool:
+        """Only debit and credit can; refund and post are applied or not yet."""
+        return self in (Leg.DEBIT, Leg.CREDIT)
+
+
+class Outcome(StrEnum):
+    """A recorded answer; it is never opened again."""
+
+    APPLIED = "applied"
+    REFUSED = "refused"
+    VOIDED = "voided"
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """One signed side: ``amount`` in minor units comes to (+) or leaves (−) ``account``."""
+
+    account: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """What to write under a leg's key if nothing stands there: the leg shall never happen."""
+
+    code: FailureCode
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegRequest:
+    """One leg to take, or (with a ``tombstone``) to settle: found is the answer, else void it.
+
+    ``rejected`` is a fault rehearsal's refusal: an input, so that the verdict stays a function.
+    """
+
+    transfer_id: str
+    leg: Leg
+    tombstone: Tombstone | None = None
+    rejected: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.tombstone or self.rejected) and not self.leg.can_be_refused:
+            raise ValueError(f"{self.leg} can be neither voided nor rejected")
+
+    @property
+    def key(self) -> str:
+        """The key of the one journal document this leg can have."""
+        return journal_key(self.transfer_id, self.leg)
+
+
+@dataclass(frozen=True, slots=True)
+class StepAnswer:
+    """What the books say of a leg: the first answer, every time it is asked."""
+
+    leg: Leg
+    outcome: Outcome
+    code: FailureCode | None = None
+
+    @property
+    def applied(self) -> bool:
+        """Whether the leg happened."""
+        return self.outcome is Outcome.APPLIED
+
+
+@dataclass(frozen=True, slots=True)
+class WalletChange:
+    """How the one wallet a journal document touches stood after it."""
+
+    wallet_id: str
+    wallet_sequence: int
+    balance_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One decided leg: step record, ledger entry and event in one.
+
+    Raises:
+        ValueError: the postings do not add up to zero, or say something without a wallet.
+    """
+
+    key: str
+    leg: Leg
+    answer: StepAnswer
+    postings: tuple[Posting, ...]
+    change: WalletChange | None
+    transfer: Transfer
+    tombstone: Tombstone | None = None
+
+    def __post_init__(self) -> None:
+        if sum(posting.amount for posting in self.postings) != 0:
+            raise ValueError(f"{self.key}: postings do not balance")
+        if bool(self.postings) != (self.change is not None):
+            raise ValueError(f"{self.key}: postings and wallet change belong together")
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What was read, in one snapshot, of everything a group of legs concerns."""
+
+    transfers: Mapping[str, Transfer]
+    wallets: Mapping[str, Wallet]
+    journal: Mapping[str, StepAnswer]
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What a group of legs comes to: an answer each, in order, and what must be written."""
+
+    answers: list[StepAnswer | IllegalMove] = field(default_factory=list)
+    entries: list[JournalEntry] = field(default_factory=list)
+
+
+LEAVES: Mapping[Leg, TransferStatus] = MappingProxyType(
+    {
+        Leg.DEBIT: TransferStatus.INITIATED,
+        Leg.CREDIT: TransferStatus.DEBITED,
+        Leg.POST: TransferStatus.CREDITED,
+        Leg.REFUND: TransferStatus.REFUNDING,
+    }
+)
+
+REACHES: Mapping[tuple[Leg, Outcome], TransferStatus] = MappingProxyType(
+    {
+        (Leg.DEBIT, Outcome.APPLIED): TransferStatus.DEBITED,
+        (Leg.DEBIT, Outcome.REFUSED): TransferStatus.FAILED,
+        (Leg.DEBIT, Outcome.VOIDED): TransferStatus.FAILED,
+        (Leg.CREDIT, Outcome.APPLIED): TransferStatus.CREDITED,
+        (Leg.CREDIT, Outcome.REFUSED): TransferStatus.REFUNDING,
+        (Leg.CREDIT, Outcome.VOIDED): TransferStatus.REFUNDING,
+        (Leg.REFUND, Outcome.APPLIED): TransferStatus.FAILED,
+        (Leg.POST, Outcome.APPLIED): TransferStatus.COMPLETED,
+    }
+)
+
+
+def decide(legs: Sequence[LegRequest], snapshot: Snapshot, now: datetime) -> Verdict:
+    """Decide the legs one after the other, each seeing what those before it did.
+
+    A leg whose key is journaled gets that answer again and writes nothing. A leg that the
+    transfer's state does not allow is answered with ``IllegalMove`` and writes nothing; its
+    neighbours are not concerned.
+    """
+    book = _Book(dict(snapshot.transfers), dict(snapshot.wallets), dict(snapshot.journal))
+    verdict = Verdict()
+    for leg in legs:
+        try:
+            answer = book.journal.get(leg.key) or _take(leg, book, now, verdict)
+        except IllegalMove as illegal:
+            verdict.answers.append(illegal)
+        else:
+            verdict.answers.append(answer)
+    return verdict
+
+
+@dataclass(slots=True)
+class _Book:
+    transfers: dict[str, Transfer]
+    wallets: dict[str, Wallet]
+    journal: dict[str, StepAnswer]
+
+
+def _take(leg: LegRequest, book: _Book, now: datetime, verdict: Verdict) -> StepAnswer:
+    transfer = _transfer_in_the_right_state(leg, book)
+    wallet = _wallet_touched(leg, transfer, book)
+    answer = _answer(leg, transfer, wallet)
+    postings: tuple[Posting, ...] = ()
+    change = None
+    if answer.applied and wallet is not None:
+        wallet = wallet.moved(_signed_amount(leg.leg, transfer))
+        postings = _postings(leg.leg, transfer, wallet)
+        change = WalletChange(wallet.id, wallet.sequence, wallet.balance)
+        book.wallets[wallet.id] = wallet
+    moved = transfer.moved(REACHES[leg.leg, answer.outcome], now, answer.code)
+    book.transfers[moved.id] = moved
+    book.journal[leg.key] = answer
+    verdict.entries.append(
+        JournalEntry(leg.key, leg.leg, answer, postings, change, moved, _tombstone(leg, answer))
+    )
+    return answer
+
+
+def _transfer_in_the_right_state(leg: LegRequest, book: _Book) -> Transfer:
+    transfer = book.transfers.get(leg.transfer_id)
+    if transfer is None:
+        raise IllegalMove(leg.transfer_id, leg.leg, "there is no such transfer")
+    if transfer.status is not LEAVES[leg.leg]:
+        raise IllegalMove(leg.transfer_id, leg.leg, f"the transfer is {transfer.status}")
+    return transfer
+
+
+def _wallet_touched(leg: LegRequest, transfer: Transfer, book: _Book) -> Wallet | None:
+    if leg.leg is Leg.POST:
+        return None
+    wallet_id = touched_wallet_id(leg.leg, transfer)
+    wallet = book.wallets.get(wallet_id)
+    if wallet is None:
+        raise IllegalMove(transfer.id, leg.leg, f"there is no wallet {wallet_id}")
+    if wallet.currency != transfer.money.currency:
+        raise IllegalMove(transfer.id, leg.leg, f"wallet {wallet_id} holds {wallet.currency}")
+    return wallet
+
+
+def touched_wallet_id(leg: Leg, transfer: Transfer) -> str:
+    """The one wallet a leg of this transfer reads and writes (a post touches neither)."""
+    return transfer.destination_wallet_id if leg is Leg.CREDIT else transfer.source_wallet_id
+
+
+def _answer(leg: LegRequest, transfer: Transfer, wallet: Wallet | None) -> StepAnswer:
+    if leg.tombstone is not None:
+        return StepAnswer(leg.leg, Outcome.VOIDED, leg.tombstone.code)
+    code = None
+    if leg.leg is Leg.DEBIT and wallet is not None:
+        code = _why_no_debit(leg, transfer, wallet)
+    elif leg.leg is Leg.CREDIT and wallet is not None:
+        code = _why_no_credit(leg, transfer, wallet)
+    return StepAnswer(leg.leg, Outcome.REFUSED if code else Outcome.APPLIED, code)
+
+
+def _why_no_debit(leg: LegRequest, transfer: Transfer, wallet: Wallet) -> FailureCode | None:
+    if wallet.status is WalletStatus.FROZEN:
+        return FailureCode.WALLET_FROZEN
+    if wallet.status is WalletStatus.CLOSED:
+        return FailureCode.WALLET_CLOSED
+    if leg.rejected:
+        return FailureCode.DEBIT_REJECTED
+    if wallet.available < transfer.money.amount_minor:
+        return FailureCode.INSUFFICIENT_FUNDS
+    return None
+
+
+def _why_no_credit(leg: LegRequest, transfer: Transfer, wallet: Wallet) -> FailureCode | None:
+    if wallet.status is not WalletStatus.ACTIVE:
+        return FailureCode.DESTINATION_UNAVAILABLE
+    if leg.rejected:
+        return FailureCode.CREDIT_REJECTED
+    if wallet.balance + transfer.money.amount_minor > MAX_BALANCE_MINOR:
+        return FailureCode.DESTINATION_UNAVAILABLE
+    return None
+
+
+def _signed_amount(leg: Leg, transfer: Transfer) -> int:
+    amount = transfer.money.amount_minor
+    return -amount if leg is Leg.DEBIT else amount
+
+
+def _postings(leg: Leg, transfer: Transfer, wallet: Wallet) -> tuple[Posting, ...]:
+    amount = _signed_amount(leg, transfer)
+    return (Posting(wallet.id, amount), Posting(transit_account(transfer.id), -amount))
+
+
+def _tombstone(leg: LegRequest, answer: StepAnswer) -> Tombstone | None:
+    return leg.tombstone if answer.outcome is Outcome.VOIDED else None

@@ -1,0 +1,100 @@
+"""Every environment variable PayFlow reads: one frozen class, built once per process."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from payflow.domain.money import is_currency
+
+
+class Environment(StrEnum):
+    """Where this process runs; ``production`` refuses every development default."""
+
+    DEV = "dev"
+    TEST = "test"
+    PRODUCTION = "production"
+
+
+class Settings(BaseSettings):
+    """The configuration of one process, read from ``PAYFLOW_*``.
+
+    The README's table is made of these fields; a field's description is its row.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="PAYFLOW_", frozen=True, extra="ignore")
+
+    env: Environment = Field(Environment.DEV, description="`dev`, `test` or `production`.")
+    data_dir: Path = Field(
+        Path(".payflow"), description="Where the embedded servers and the generated keys live."
+    )
+    log_level: str = Field("INFO", description="`TRACE` to `CRITICAL`.")
+
+    api_host: str = Field("127.0.0.1", description="Address the API listens on.")
+    api_port: int = Field(8000, ge=0, le=65_535, description="Port of the API; 0 picks a free one.")
+
+    mongo_url: str = Field(
+        "mongodb://127.0.0.1:27017/?replicaSet=rs0",
+        description="MongoDB, a replica set always (transactions, change streams).",
+    )
+    mongo_database: str = Field("payflow", description="Database that holds the books.")
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis: live events, limits.")
+    temporal_address: str = Field("127.0.0.1:7233", description="Temporal frontend.")
+    temporal_namespace: str = Field("default", description="Temporal namespace.")
+
+    default_currency: str = Field("USD", description="Currency of a new user's wallet (ISO 4217).")
+
+    access_token_ttl_s: int = Field(900, ge=1, le=86_400, description="Life of an access token.")
+    refresh_token_ttl_s: int = Field(
+        30 * 86_400, ge=60, le=366 * 86_400, description="Life of a refresh token."
+    )
+    jwt_issuer: str = Field("payflow", description="`iss` of our tokens, checked.")
+    jwt_audience: str = Field("payflow-api", description="`aud` of our tokens, checked.")
+    jwt_keys: SecretStr | None = Field(
+        None,
+        description="JWK set of Ed25519 signing keys, the first signs. Empty in dev and test: "
+        "a key is generated in the data folder. Required in production.",
+    )
+
+    park_after_s: int = Field(
+        300, ge=1, le=86_400, description="A step silent for so long parks its transfer."
+    )
+    sweep_interval_s: float = Field(
+        10.0, gt=0, le=3_600, description="Pause between two looks at unfinished transfers."
+    )
+    max_body_bytes: int = Field(65_536, ge=1_024, description="Largest request body (413 above).")
+
+    @field_validator("default_currency")
+    @classmethod
+    def _known_currency(cls, value: str) -> str:
+        if not is_currency(value):
+            raise ValueError(f"{value!r} is not an ISO 4217 currency code such as USD")
+        return value
+
+    @model_validator(mode="after")
+    def _production_brings_its_own_secrets(self) -> Self:
+        if self.env is Environment.PRODUCTION and self.jwt_keys is None:
+            raise ValueError(
+                "PAYFLOW_JWT_KEYS is required when PAYFLOW_ENV=production: "
+                "a JWK set with at least one Ed25519 private key"
+            )
+        if self.jwt_keys is not None:
+            _check_jwk_set(self.jwt_keys.get_secret_value())
+        return self
+
+    @property
+    def rehearsal_allowed(self) -> bool:
+        """Whether fault simulation and owners' own deposits are open (dev and test)."""
+        return self.env is not Environment.PRODUCTION
+
+
+def _check_jwk_set(text: str) -> None:
+    try:
+        keys = json.loads(text)["keys"]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError('PAYFLOW_JWT_KEYS is not a JWK set: {"keys": [...]}') from None
+    if not isinstance(keys, list) or not keys:
+        raise ValueError("PAYFLOW_JWT_KEYS holds no key")

@@ -1,0 +1,1 @@
+"""The ports over MongoDB and Redis: documents, the posting of legs, queries."""
