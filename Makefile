@@ -1,0 +1,60 @@
+# One door to everything: `make` alone lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CODE := payflow temporal activities workflows api workers cli
+UV := $(shell command -v uv 2>/dev/null || { test -x $(BIN)/uv && echo $(BIN)/uv; })
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-emit-index-url
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo up test check lock audit clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed ## Build .venv from the hashed lock
+
+# Two stamps: the packages follow the lock, the link to this folder follows pyproject.toml.
+$(VENV)/.dependencies: requirements-dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo 'PayFlow needs Python 3.11 or newer: install it, or name one with "make install PYTHON=/path/to/python3".' >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.dependencies pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: install ## Show PayFlow at work, from nothing to the last cent
+	@$(BIN)/payflow demo
+
+up: install ## Run the whole stack until Ctrl-C
+	@exec $(BIN)/payflow up
+
+test: install ## Run the tests against the real parts
+	$(BIN)/pytest
+
+check: install ## Lint, format, types, architecture, security; needs no network
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/bandit -q -c pyproject.toml -r $(CODE)
+
+# hatchling wants `editables` for an install in place; pip may not fetch it there.
+lock: ## Remake the lock files
+	@test -n "$(UV)" || { echo 'make lock needs uv: put it on PATH, or run "$(BIN)/pip install uv".' >&2; exit 1; }
+	$(COMPILE) --output-file requirements.lock pyproject.toml
+	echo editables | $(COMPILE) --extra dev --output-file requirements-dev.lock pyproject.toml -
+	@! grep -nE '://|file:' requirements.lock requirements-dev.lock || { \
+	  echo 'A lock file must not carry addresses.' >&2; exit 1; }
+
+audit: ## Look the locked packages up in the advisories; needs the network
+	@command -v pip-audit >/dev/null || { echo 'make audit needs pip-audit on PATH.' >&2; exit 1; }
+	pip-audit --disable-pip --requirement requirements.lock
+
+clean: ## Remove .venv and the caches; the data folder stays
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find $(CODE) tests -name __pycache__ -type d -prune -exec rm -rf {} +
