@@ -158,8 +158,8 @@ class Transfers(Protocol):
         """The transfer as soon as it is terminal, or as it stands after ``timeout_s``."""
         ...
 
-    async def unfinished(self) -> dict[str, tuple[str, int]]:
-        """Every transfer that is not terminal: id → (workflow id, sequence)."""
+    async def unfinished(self) -> dict[str, Transfer]:
+        """Every transfer that is not terminal, by id."""
         ...
 
 
@@ -188,7 +188,7 @@ class Wallets(Protocol):
         """Freeze, unfreeze or close; setting a state it has already changes nothing.
 
         Raises:
-            NotFound, WalletClosed, WalletNotFrozen, WalletInUse.
+            NotFound, WalletClosed, WalletInUse.
         """
         ...
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from payflow.domain.errors import WalletClosed, WalletInUse, WalletNotFrozen
+from payflow.domain.errors import WalletClosed, WalletInUse
 
 
 class WalletStatus(StrEnum):
@@ -54,14 +54,8 @@ def frozen(wallet: Wallet) -> Wallet:
 
 
 def unfrozen(wallet: Wallet) -> Wallet:
-    """The wallet, active again.
-
-    Raises:
-        WalletNotFrozen: there was nothing to undo.
-    """
+    """The wallet, active again."""
     _refuse_closed(wallet)
-    if wallet.status is not WalletStatus.FROZEN:
-        raise WalletNotFrozen(wallet.id)
     return replace(wallet, status=WalletStatus.ACTIVE)
 
 

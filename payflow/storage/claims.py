@@ -1,0 +1,21 @@
+"""What an idempotency key of a user stands for; it is kept in the journal, never in Redis."""
+
+from typing import Any
+
+from payflow.domain.errors import IdempotencyKeyReused
+from payflow.domain.ports import IdempotencyClaim
+from payflow.storage.documents import JournalDocument
+
+
+async def find_claimed(claim: IdempotencyClaim) -> dict[str, Any] | None:
+    """The journal document that holds the key, read with majority concern.
+
+    Raises:
+        IdempotencyKeyReused: it stands for another request.
+    """
+    document = await JournalDocument.get_pymongo_collection().find_one(
+        {"idempotency.user_id": claim.user_id, "idempotency.key": claim.key}
+    )
+    if document is not None and document["idempotency"]["request_hash"] != claim.request_hash:
+        raise IdempotencyKeyReused
+    return document

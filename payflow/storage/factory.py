@@ -1,0 +1,87 @@
+"""The one place that knows the books are in MongoDB and the bell in Redis."""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from redis.asyncio import BlockingConnectionPool, Redis
+
+from payflow.domain.ports import (
+    Accounts,
+    AuditLog,
+    Books,
+    Clock,
+    Probe,
+    RefreshTokens,
+    Rehearsal,
+    Transfers,
+    Wallets,
+)
+from payflow.settings import Settings
+from payflow.storage.accounts import MongoAccounts
+from payflow.storage.audit import MongoAuditLog
+from payflow.storage.bell import TerminalBell
+from payflow.storage.connection import bind_documents, open_client
+from payflow.storage.identity import SystemClock
+from payflow.storage.posting import PostingEngine
+from payflow.storage.probes import MongoProbe, RedisProbe
+from payflow.storage.refresh_tokens import MongoRefreshTokens
+from payflow.storage.rehearsal import MongoRehearsal
+from payflow.storage.rehearsing import RehearsingBooks
+from payflow.storage.transfers import MongoTransfers
+from payflow.storage.wallets import MongoWallets
+
+REDIS_ANSWERS_IN_S = 0.5  # Redis is a convenience: without it nobody waits longer than this
+REDIS_POOL = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Every port of the books, ready to use."""
+
+    accounts: Accounts
+    audit: AuditLog
+    books: Books
+    clock: Clock
+    probes: tuple[Probe, ...]
+    refresh_tokens: RefreshTokens
+    rehearsal: Rehearsal
+    transfers: Transfers
+    wallets: Wallets
+
+
+@asynccontextmanager
+async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
+    """Connect, create and check the indexes, start the engine; drain and close on leaving.
+
+    Raises:
+        BooksUnavailable: MongoDB does not answer. IndexesDiffer: another program's indexes.
+    """
+    clock = SystemClock()
+    redis = Redis.from_pool(
+        BlockingConnectionPool.from_url(
+            settings.redis_url,
+            max_connections=REDIS_POOL,
+            timeout=REDIS_ANSWERS_IN_S,
+            socket_connect_timeout=REDIS_ANSWERS_IN_S,
+        )
+    )
+    async with open_client(settings) as client, redis, TerminalBell(redis) as bell:
+        await bind_documents(client, settings)
+        rehearsal = MongoRehearsal()
+        async with PostingEngine(client, clock, bell) as engine:
+            books: Books = engine
+            if settings.rehearsal_allowed:
+                books = RehearsingBooks(engine, rehearsal, random.random)
+            yield Storage(
+                accounts=MongoAccounts(client, clock),
+                audit=MongoAuditLog(clock),
+                books=books,
+                clock=clock,
+                probes=(MongoProbe(client), RedisProbe(redis)),
+                refresh_tokens=MongoRefreshTokens(client),
+                rehearsal=rehearsal,
+                transfers=MongoTransfers(client, clock, bell),
+                wallets=MongoWallets(client, clock),
+            )

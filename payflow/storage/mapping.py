@@ -1,0 +1,239 @@
+"""Documents to domain values and back, in one place each."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from payflow.domain.ledger import JournalEntry, Leg, Outcome, StepAnswer
+from payflow.domain.money import Money
+from payflow.domain.movements import Movement, MovementKind
+from payflow.domain.ports import IdempotencyClaim, Origin, WalletEntry
+from payflow.domain.representation import rfc3339, transfer_object
+from payflow.domain.transfers import FailureCode, Transfer, TransferStatus
+from payflow.domain.wallets import Wallet, WalletStatus
+
+Fields = Mapping[str, Any]
+
+
+def to_wallet(fields: Fields) -> Wallet:
+    """A ``wallets`` document as the domain knows it."""
+    return Wallet(
+        id=fields["_id"],
+        owner_id=fields["owner_id"],
+        currency=fields["currency"],
+        created_at=fields["created_at"],
+        name=fields.get("name"),
+        balance=fields["balance"],
+        held=fields["held"],
+        status=WalletStatus(fields["status"]),
+        sequence=fields["sequence"],
+    )
+
+
+def from_wallet(wallet: Wallet) -> dict[str, Any]:
+    """A wallet as its document."""
+    return {
+        "_id": wallet.id,
+        "owner_id": wallet.owner_id,
+        "currency": wallet.currency,
+        "name": wallet.name,
+        "balance": wallet.balance,
+        "held": wallet.held,
+        "status": wallet.status.value,
+        "sequence": wallet.sequence,
+        "created_at": wallet.created_at,
+    }
+
+
+def to_transfer(fields: Fields) -> Transfer:
+    """A ``transfers`` document as the domain knows it."""
+    failure = fields.get("failure")
+    return Transfer(
+        id=fields["_id"],
+        money=Money(fields["amount"], fields["currency"]),
+        source_wallet_id=fields["source_wallet_id"],
+        destination_wallet_id=fields["destination_wallet_id"],
+        payer_id=fields["payer_id"],
+        payee_id=fields["payee_id"],
+        workflow_id=fields["workflow_id"],
+        created_at=fields["created_at"],
+        updated_at=fields["updated_at"],
+        status=TransferStatus(fields["status"]),
+        sequence=fields["sequence"],
+        description=fields.get("description"),
+        metadata=fields.get("metadata") or {},
+        failure=FailureCode(failure["code"]) if failure else None,
+        refunded=fields["refunded"],
+        needs_attention=fields["needs_attention"],
+        completed_at=fields.get("completed_at"),
+    )
+
+
+def from_transfer(transfer: Transfer) -> dict[str, Any]:
+    """A new transfer as its document."""
+    return {
+        "_id": transfer.id,
+        "amount": transfer.money.amount_minor,
+        "currency": transfer.money.currency,
+        "source_wallet_id": transfer.source_wallet_id,
+        "destination_wallet_id": transfer.destination_wallet_id,
+        "payer_id": transfer.payer_id,
+        "payee_id": transfer.payee_id,
+        "party_ids": sorted({transfer.payer_id, transfer.payee_id}),
+        "wallet_ids": [transfer.source_wallet_id, transfer.destination_wallet_id],
+        "description": transfer.description,
+        "metadata": dict(transfer.metadata),
+        "workflow_id": transfer.workflow_id,
+        "created_at": transfer.created_at,
+        **transfer_state(transfer),
+    }
+
+
+def transfer_state(transfer: Transfer) -> dict[str, Any]:
+    """The fields of a transfer that its moves change."""
+    failure = transfer.failure
+    return {
+        "status": transfer.status.value,
+        "sequence": transfer.sequence,
+        "updated_at": transfer.updated_at,
+        "needs_attention": transfer.needs_attention,
+        "failure": {"code": failure.value, "message": failure.message} if failure else None,
+        "refunded": transfer.refunded,
+        "completed_at": transfer.completed_at,
+    }
+
+
+def to_answer(fields: Fields) -> StepAnswer:
+    """What a leg's journal document answers."""
+    code = fields.get("code")
+    return StepAnswer(
+        Leg(fields["leg"]), Outcome(fields["outcome"]), FailureCode(code) if code else None
+    )
+
+
+def transfer_event(event_id: str, event_type: str, transfer: Transfer) -> dict[str, Any]:
+    """The event a journal document of this transfer carries."""
+    return {
+        "id": event_id,
+        "type": event_type,
+        "sequence": transfer.sequence,
+        "created_at": rfc3339(transfer.updated_at),
+        "data": transfer_object(transfer),
+    }
+
+
+def from_entry(
+    entry: JournalEntry, *, entry_id: str, event_id: str, origin: Origin
+) -> dict[str, Any]:
+    """A decided leg as the one document that is its record, its ledger entry and its event."""
+    transfer = entry.transfer
+    document: dict[str, Any] = {
+        "_id": entry.key,
+        "leg": entry.leg.value,
+        "outcome": entry.answer.outcome.value,
+        "transfer_id": transfer.id,
+        "currency": transfer.money.currency,
+        "postings": [{"account": p.account, "amount": p.amount} for p in entry.postings],
+        "entry_id": entry_id,
+        "event": transfer_event(event_id, f"transfer.{transfer.status}", transfer),
+        "origin": origin_fields(origin),
+        "created_at": transfer.updated_at,
+    }
+    if entry.answer.code is not None:
+        document["code"] = entry.answer.code.value
+    if entry.change is not None:
+        document["wallet_id"] = entry.change.wallet_id
+        document["wallet_sequence"] = entry.change.wallet_sequence
+        document["balance_after"] = entry.change.balance_after
+    if entry.tombstone is not None:
+        document["note"] = {"actor": entry.tombstone.actor, "reason": entry.tombstone.reason}
+    return document
+
+
+def from_movement(
+    movement: Movement,
+    wallet: Wallet,
+    claim: IdempotencyClaim,
+    *,
+    entry_id: str,
+    event_id: str,
+) -> dict[str, Any]:
+    """A deposit or withdrawal as its one journal document; ``wallet`` as it stands after it."""
+    event_type = "wallet.deposited" if movement.signed_amount > 0 else "wallet.withdrawn"
+    return {
+        "_id": movement.key,
+        "leg": movement.kind.value,
+        "outcome": Outcome.APPLIED.value,
+        "movement_id": movement.id,
+        "currency": movement.money.currency,
+        "postings": [{"account": p.account, "amount": p.amount} for p in movement.postings],
+        "wallet_id": wallet.id,
+        "wallet_sequence": wallet.sequence,
+        "balance_after": wallet.balance,
+        "entry_id": entry_id,
+        "event": {
+            "id": event_id,
+            "type": event_type,
+            "sequence": 1,
+            "created_at": rfc3339(movement.created_at),
+            "data": {
+                "object": movement.kind.value,
+                "id": movement.id,
+                "wallet_id": wallet.id,
+                "owner_id": wallet.owner_id,
+                "amount": movement.money.amount_minor,
+                "currency": movement.money.currency,
+                "reference": movement.reference,
+                "balance_after": wallet.balance,
+                "created_at": rfc3339(movement.created_at),
+            },
+        },
+        "idempotency": claim_fields(claim),
+        "reference": movement.reference,
+        "created_at": movement.created_at,
+    }
+
+
+def to_movement(fields: Fields) -> Movement:
+    """A deposit's or withdrawal's journal document as the domain knows it."""
+    amount = next(p["amount"] for p in fields["postings"] if p["account"] == fields["wallet_id"])
+    return Movement(
+        id=fields["movement_id"],
+        kind=MovementKind(fields["leg"]),
+        wallet_id=fields["wallet_id"],
+        money=Money(abs(amount), fields["currency"]),
+        created_at=fields["created_at"],
+        reference=fields.get("reference"),
+        balance_after=fields["balance_after"],
+    )
+
+
+def to_wallet_entry(fields: Fields) -> WalletEntry:
+    """A journal document as a line of the statement of the wallet it touched."""
+    amount = next(p["amount"] for p in fields["postings"] if p["account"] == fields["wallet_id"])
+    return WalletEntry(
+        id=fields["entry_id"],
+        wallet_id=fields["wallet_id"],
+        wallet_sequence=fields["wallet_sequence"],
+        kind=fields["leg"],
+        amount=amount,
+        currency=fields["currency"],
+        balance_after=fields["balance_after"],
+        transfer_id=fields.get("transfer_id"),
+        movement_id=fields.get("movement_id"),
+        created_at=fields["created_at"],
+    )
+
+
+def claim_fields(claim: IdempotencyClaim) -> dict[str, str]:
+    """An idempotency claim as the journal keeps it."""
+    return {"user_id": claim.user_id, "key": claim.key, "request_hash": claim.request_hash}
+
+
+def origin_fields(origin: Origin) -> dict[str, Any]:
+    """Which execution wrote a document."""
+    return {
+        "workflow_id": origin.workflow_id,
+        "run_id": origin.run_id,
+        "activity_id": origin.activity_id,
+        "attempt": origin.attempt,
+    }

@@ -1,0 +1,168 @@
+"""One group of legs as one transaction: read what they concern, decide, write it once."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo import UpdateOne
+from pymongo.asynchronous.client_session import AsyncClientSession
+
+from payflow.domain.identifiers import Prefix
+from payflow.domain.ledger import (
+    JournalEntry,
+    Leg,
+    LegRequest,
+    Snapshot,
+    Verdict,
+    decide,
+    touched_wallet_id,
+)
+from payflow.domain.ports import Clock, Origin
+from payflow.domain.transfers import Transfer
+from payflow.domain.wallets import Wallet
+from payflow.storage.documents import JournalDocument, TransferDocument, WalletDocument
+from payflow.storage.identity import new_id
+from payflow.storage.mapping import (
+    from_entry,
+    to_answer,
+    to_transfer,
+    to_wallet,
+    transfer_state,
+)
+from payflow.storage.transactions import Collection, WriteConflict
+
+
+@dataclass(frozen=True, slots=True)
+class OriginatedLeg:
+    """A leg and the execution that asked for it."""
+
+    request: LegRequest
+    origin: Origin
+
+
+class PostingGroup:
+    """Reads and writes the three collections that a leg concerns."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._journal: Collection = JournalDocument.get_pymongo_collection()
+        self._transfers: Collection = TransferDocument.get_pymongo_collection()
+        self._wallets: Collection = WalletDocument.get_pymongo_collection()
+
+    async def transfers_of(
+        self, legs: Sequence[OriginatedLeg], session: AsyncClientSession
+    ) -> dict[str, Transfer]:
+        """The transfers the legs belong to, by id."""
+        ids = {leg.request.transfer_id for leg in legs}
+        return {
+            fields["_id"]: to_transfer(fields)
+            async for fields in self._transfers.find(_any_of(ids), session=session)
+        }
+
+    async def post(
+        self,
+        legs: Sequence[OriginatedLeg],
+        transfers: dict[str, Transfer],
+        session: AsyncClientSession,
+    ) -> Verdict:
+        """Decide the legs over one snapshot and write the outcome through the session."""
+        snapshot = Snapshot(
+            transfers=transfers,
+            wallets=await self._read_wallets(legs, transfers, session),
+            journal={
+                fields["_id"]: to_answer(fields)
+                async for fields in self._journal.find(
+                    _any_of({leg.request.key for leg in legs}),
+                    {"leg": 1, "outcome": 1, "code": 1},
+                    session=session,
+                )
+            },
+        )
+        verdict = decide([leg.request for leg in legs], snapshot, self._clock.now())
+        if verdict.entries:
+            origins = {leg.request.key: leg.origin for leg in reversed(legs)}
+            await self._write(verdict.entries, snapshot, origins, session)
+        return verdict
+
+    async def _read_wallets(
+        self,
+        legs: Sequence[OriginatedLeg],
+        transfers: dict[str, Transfer],
+        session: AsyncClientSession,
+    ) -> dict[str, Wallet]:
+        ids = set(filter(None, (wallet_of(leg.request, transfers) for leg in legs)))
+        if not ids:
+            return {}
+        return {
+            fields["_id"]: to_wallet(fields)
+            async for fields in self._wallets.find(_any_of(ids), session=session)
+        }
+
+    async def _write(
+        self,
+        entries: Sequence[JournalEntry],
+        snapshot: Snapshot,
+        origins: dict[str, Origin],
+        session: AsyncClientSession,
+    ) -> None:
+        documents = [
+            from_entry(
+                entry,
+                entry_id=new_id(Prefix.ENTRY),
+                event_id=new_id(Prefix.EVENT),
+                origin=origins[entry.key],
+            )
+            for entry in entries
+        ]
+        await self._journal.insert_many(documents, session=session)
+        await _guarded(self._wallets, _wallet_updates(entries, snapshot), session)
+        await _guarded(self._transfers, _transfer_updates(entries, snapshot), session)
+
+
+def wallet_of(leg: LegRequest, transfers: dict[str, Transfer]) -> str | None:
+    """The wallet a leg would write, where one is known."""
+    transfer = transfers.get(leg.transfer_id)
+    if transfer is None or leg.leg is Leg.POST:
+        return None
+    return touched_wallet_id(leg.leg, transfer)
+
+
+def _wallet_updates(entries: Iterable[JournalEntry], snapshot: Snapshot) -> list[UpdateOne]:
+    # a wallet is written once, with its last state, guarded by the version that was read
+    last = {entry.change.wallet_id: entry.change for entry in entries if entry.change}
+    return [
+        UpdateOne(
+            {"_id": wallet_id, "sequence": snapshot.wallets[wallet_id].sequence},
+            {"$set": {"balance": change.balance_after, "sequence": change.wallet_sequence}},
+        )
+        for wallet_id, change in last.items()
+    ]
+
+
+def _transfer_updates(entries: Iterable[JournalEntry], snapshot: Snapshot) -> list[UpdateOne]:
+    last = {entry.transfer.id: entry.transfer for entry in entries}
+    return [
+        UpdateOne(
+            {
+                "_id": transfer_id,
+                "status": snapshot.transfers[transfer_id].status.value,
+                "sequence": snapshot.transfers[transfer_id].sequence,
+            },
+            {"$set": transfer_state(transfer)},
+        )
+        for transfer_id, transfer in last.items()
+    ]
+
+
+async def _guarded(
+    collection: Collection, updates: list[UpdateOne], session: AsyncClientSession
+) -> None:
+    if not updates:
+        return
+    result = await collection.bulk_write(updates, ordered=False, session=session)
+    if result.matched_count != len(updates):
+        raise WriteConflict(f"{collection.name}: a version guard did not match")
+
+
+def _any_of(ids: Iterable[str]) -> dict[str, Any]:
+    return {"_id": {"$in": sorted(ids)}}

@@ -1,0 +1,197 @@
+"""Wallets over MongoDB: opened, read, listed, frozen, closed, filled and emptied."""
+
+from typing import Any
+
+from pymongo import DESCENDING
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import DuplicateKeyError
+
+from payflow.domain.errors import NotFound
+from payflow.domain.identifiers import Prefix
+from payflow.domain.movements import Movement, MovementKind, decide_movement
+from payflow.domain.ports import (
+    Clock,
+    IdempotencyClaim,
+    MovementOrder,
+    Page,
+    WalletEntry,
+    Written,
+)
+from payflow.domain.transfers import TransferStatus
+from payflow.domain.users import Principal
+from payflow.domain.wallets import Wallet, WalletStatus, closed, frozen, unfrozen
+from payflow.storage.claims import find_claimed
+from payflow.storage.documents import JournalDocument, TransferDocument, WalletDocument
+from payflow.storage.identity import new_id
+from payflow.storage.mapping import (
+    from_movement,
+    from_wallet,
+    to_movement,
+    to_wallet,
+    to_wallet_entry,
+)
+from payflow.storage.pages import page_of
+from payflow.storage.transactions import (
+    Client,
+    Collection,
+    WriteConflict,
+    in_transaction,
+    translated,
+)
+
+_IN_TRANSIT = [status.value for status in TransferStatus if status.has_money_in_transit]
+_MOVEMENT_PREFIX = {
+    MovementKind.DEPOSIT: Prefix.DEPOSIT,
+    MovementKind.WITHDRAWAL: Prefix.WITHDRAWAL,
+}
+
+
+def new_wallet(owner_id: str, currency: str, name: str | None, clock: Clock) -> Wallet:
+    """An empty, active wallet that is not stored yet."""
+    now = clock.now()
+    return Wallet(new_id(Prefix.WALLET, now), owner_id, currency, now, name)
+
+
+class MongoWallets:
+    """The ``Wallets`` port."""
+
+    def __init__(self, client: Client, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+
+    async def open(self, owner_id: str, currency: str, name: str | None) -> Wallet:
+        """Open an empty, active wallet."""
+        wallet = new_wallet(owner_id, currency, name, self._clock)
+        with translated():
+            await WalletDocument.get_pymongo_collection().insert_one(from_wallet(wallet))
+        return wallet
+
+    async def get(self, wallet_id: str, viewer: Principal) -> Wallet:
+        """Read one, if the viewer may see it."""
+        with translated():
+            return to_wallet(await self._read(_visible(wallet_id, viewer)))
+
+    async def list(self, viewer: Principal, *, limit: int, after: str | None) -> Page[Wallet]:
+        """The viewer's own wallets, newest first."""
+        query: dict[str, Any] = {"owner_id": viewer.user_id}
+        if after is not None:
+            query["_id"] = {"$lt": after}
+        found = WalletDocument.get_pymongo_collection().find(
+            query, sort=[("_id", DESCENDING)], limit=limit + 1
+        )
+        with translated():
+            documents = await found.to_list()
+        return page_of([to_wallet(fields) for fields in documents], limit, lambda w: w.id)
+
+    async def entries(
+        self, wallet_id: str, viewer: Principal, *, limit: int, after: str | None
+    ) -> Page[WalletEntry]:
+        """The wallet's ledger entries, newest first."""
+        await self.get(wallet_id, viewer)
+        before = {"$lt": int(after)} if after is not None else {"$gt": 0}
+        found = JournalDocument.get_pymongo_collection().find(
+            {"wallet_id": wallet_id, "wallet_sequence": before},
+            sort=[("wallet_sequence", DESCENDING)],
+            limit=limit + 1,
+        )
+        with translated():
+            documents = await found.to_list()
+        lines = [to_wallet_entry(fields) for fields in documents]
+        return page_of(lines, limit, lambda line: str(line.wallet_sequence))
+
+    async def set_status(self, wallet_id: str, status: WalletStatus) -> Wallet:
+        """Freeze, unfreeze or close, in a transaction that reads what it decides by."""
+
+        async def work(session: AsyncClientSession) -> Wallet:
+            before = to_wallet(await self._read({"_id": wallet_id}, session))
+            if before.status is status:
+                return before
+            after = await self._with_status(before, status, session)
+            await WalletDocument.get_pymongo_collection().update_one(
+                {"_id": wallet_id}, {"$set": {"status": after.status.value}}, session=session
+            )
+            return after
+
+        return await in_transaction(self._client, work)
+
+    async def move(
+        self, order: MovementOrder, claim: IdempotencyClaim, viewer: Principal
+    ) -> Written[Movement]:
+        """Deposit or withdraw, in one transaction around one journal document."""
+        with translated():
+            if winner := await find_claimed(claim):
+                return Written(to_movement(winner), replayed=True)
+        now = self._clock.now()
+        movement = Movement(
+            id=new_id(_MOVEMENT_PREFIX[order.kind], now),
+            kind=order.kind,
+            wallet_id=order.wallet_id,
+            money=order.money,
+            created_at=now,
+            reference=order.reference,
+        )
+        try:
+            written = await self._write(movement, claim, viewer)
+        except DuplicateKeyError:
+            with translated():
+                if winner := await find_claimed(claim):
+                    return Written(to_movement(winner), replayed=True)
+            raise
+        return Written(written, replayed=False)
+
+    async def _write(
+        self, movement: Movement, claim: IdempotencyClaim, viewer: Principal
+    ) -> Movement:
+        wallets = WalletDocument.get_pymongo_collection()
+
+        async def work(session: AsyncClientSession) -> Movement:
+            visible = _visible(movement.wallet_id, viewer)
+            before = to_wallet(await self._read(visible, session))
+            after = decide_movement(movement, before)
+            moved = await wallets.update_one(
+                {"_id": before.id, "sequence": before.sequence},
+                {"$set": {"balance": after.balance, "sequence": after.sequence}},
+                session=session,
+            )
+            if moved.matched_count != 1:
+                raise WriteConflict(f"wallet {before.id} moved on")
+            document = from_movement(
+                movement,
+                after,
+                claim,
+                entry_id=new_id(Prefix.ENTRY),
+                event_id=new_id(Prefix.EVENT),
+            )
+            await JournalDocument.get_pymongo_collection().insert_one(document, session=session)
+            return to_movement(document)
+
+        return await in_transaction(self._client, work)
+
+    async def _with_status(
+        self, wallet: Wallet, status: WalletStatus, session: AsyncClientSession
+    ) -> Wallet:
+        if status is WalletStatus.FROZEN:
+            return frozen(wallet)
+        if status is WalletStatus.ACTIVE:
+            return unfrozen(wallet)
+        under_way = await TransferDocument.get_pymongo_collection().count_documents(
+            {"source_wallet_id": wallet.id, "status": {"$in": _IN_TRANSIT}},
+            limit=1,
+            session=session,
+        )
+        return closed(wallet, open_transfers=under_way)
+
+    async def _read(
+        self, wanted: dict[str, Any], session: AsyncClientSession | None = None
+    ) -> dict[str, Any]:
+        wallets: Collection = WalletDocument.get_pymongo_collection()
+        fields = await wallets.find_one(wanted, session=session)
+        if fields is None:
+            raise NotFound("wallet", wanted["_id"])
+        return fields
+
+
+def _visible(wallet_id: str, viewer: Principal) -> dict[str, Any]:
+    if viewer.is_operator:
+        return {"_id": wallet_id}
+    return {"_id": wallet_id, "owner_id": viewer.user_id}
