@@ -1,0 +1,1 @@
+"""The command line: starts and stops PayFlow, and shows it at work."""

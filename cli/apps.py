@@ -1,0 +1,90 @@
+"""PayFlow's own processes: which ones a layout has, and how each shows that it is ready."""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import httpx
+
+from cli.child import ChildSpec
+from cli.folder import DataFolder
+from cli.ports import LOOPBACK, PortBook
+from cli.servers import until
+
+# Workers drain for 30 s; a second or five more for the rest of the process.
+DRAIN_GRACE_S = 35.0
+READY_FILE = "PAYFLOW_READY_FILE"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the work is divided: all in one process, or APIs, workers and one relay apart."""
+
+    apis: int = 0
+    workers: int = 0
+
+    @property
+    def roles(self) -> list[tuple[str, str]]:
+        """Each child's name and role; the API that clients are told of comes first."""
+        if not self.apis and not self.workers:
+            return [("serve", "serve")]
+        apis = [(_numbered("api", one), "api") for one in range(max(1, self.apis))]
+        workers = [(_numbered("worker", one), "worker") for one in range(max(1, self.workers))]
+        return [*apis, *workers, ("relay", "relay")]
+
+
+def app_specs(
+    layout: Layout, folder: DataFolder, ports: PortBook, env: Mapping[str, str]
+) -> list[ChildSpec]:
+    """The layout's children; those with an HTTP door have a port."""
+    specs = []
+    for name, role in layout.roles:
+        port = None
+        if role in ("serve", "api"):
+            port = ports.claim("api" if role == "serve" else name)
+        specs.append(_app(name, role, port, folder, env))
+    return specs
+
+
+def _app(
+    name: str, role: str, port: int | None, folder: DataFolder, env: Mapping[str, str]
+) -> ChildSpec:
+    ready_file = folder.ready_file(name)
+    own = {READY_FILE: str(ready_file)}
+    if port is not None:
+        own |= {"PAYFLOW_API_HOST": LOOPBACK, "PAYFLOW_API_PORT": str(port)}
+
+    async def wait_ready() -> None:
+        async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
+            await until(lambda: _says_ready(folder, name))
+            if port is not None:
+                await until(lambda: _answers(client, port))
+
+    return ChildSpec(
+        name=name,
+        role=role,
+        command=(sys.executable, "-m", "cli.main", role),
+        wait_ready=wait_ready,
+        port=port,
+        env={**env, **own},
+        stop_grace_s=DRAIN_GRACE_S,
+    )
+
+
+async def _says_ready(folder: DataFolder, name: str) -> bool:
+    try:
+        return bool(json.loads(folder.ready_file(name).read_text()))
+    except (OSError, ValueError):
+        return False
+
+
+async def _answers(client: httpx.AsyncClient, port: int) -> bool:
+    try:
+        return (await client.get(f"http://{LOOPBACK}:{port}/health/ready")).is_success
+    except httpx.HTTPError:
+        return False
+
+
+def _numbered(name: str, index: int) -> str:
+    return name if index == 0 else f"{name}-{index + 1}"
