@@ -1,0 +1,52 @@
+"""The settings of a command: from the environment, or from the stack that runs on the folder."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from cli.errors import UNREACHABLE, CliError
+from cli.folder import DataFolder
+from payflow.settings import Settings
+
+ADDRESSES = ("mongo_url", "redis_url", "temporal_address")
+
+
+def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
+    """The settings, with ``overrides`` over the environment.
+
+    Raises:
+        CliError: a value is not allowed; names the variable, never the value.
+    """
+    try:
+        return Settings(**overrides or {})
+    except ValidationError as error:
+        problems = "; ".join(_problem(one["loc"], one["msg"]) for one in error.errors())
+        raise CliError(f"The configuration is not right: {problems}.") from None
+
+
+def settings_of_running_stack() -> Settings:
+    """Settings that lead to the stack of the same ``PAYFLOW_DATA_DIR``.
+
+    Addresses that the environment names (as it does in containers) are taken as they are.
+
+    Raises:
+        CliError: no stack says that it runs there.
+    """
+    settings = load_settings()
+    if "PAYFLOW_MONGO_URL" in os.environ:
+        return settings
+    facts = DataFolder(settings.data_dir).published()
+    if facts is None:
+        raise CliError(
+            f"No stack runs on {settings.data_dir.absolute()}: start one with `make up`, "
+            "or set PAYFLOW_DATA_DIR to its folder.",
+            UNREACHABLE,
+        )
+    return load_settings({name: facts[name] for name in ADDRESSES})
+
+
+def _problem(location: tuple[int | str, ...], message: str) -> str:
+    what = message.removeprefix("Value error, ")
+    return f"PAYFLOW_{str(location[0]).upper()}: {what}" if location else what
