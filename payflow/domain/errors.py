@@ -1,6 +1,11 @@
 """The one error tree. A code is stable; HTTP status and retryability are tables at the edges.
 
 PayflowError
+├── AuthenticationFailed        nobody knows who asks
+│   ├── AuthenticationRequired, TokenInvalid, TokenExpired, TokenWrongType
+│   ├── InvalidCredentials, AccountDeactivated
+│   └── RefreshTokenInvalid, RefreshTokenExpired, RefreshTokenReused, RefreshTokenRevoked
+├── OperatorRequired            the caller is known, and only an operator may do this
 ├── NotFound                    wallet_not_found, transfer_not_found, user_not_found
 │   ├── DestinationNotFound     destination_not_found
 │   └── RecipientNotFound       recipient_not_found
@@ -22,6 +27,111 @@ class PayflowError(Exception):
     """Something a caller can be told: ``code`` for programs, ``str()`` for people."""
 
     code: str = "payflow_error"
+
+
+class AuthenticationFailed(PayflowError):
+    """Nobody knows who asks."""
+
+
+class AuthenticationRequired(AuthenticationFailed):
+    """The request carries no access token."""
+
+    code = "authentication_required"
+
+    def __init__(self) -> None:
+        super().__init__("Send an access token: Authorization: Bearer <token>.")
+
+
+class TokenInvalid(AuthenticationFailed):
+    """The access token is not one of ours, or was tampered with."""
+
+    code = "token_invalid"
+
+    def __init__(self) -> None:
+        super().__init__("The access token is not valid; sign in again.")
+
+
+class TokenExpired(AuthenticationFailed):
+    """The access token was good, and is no longer."""
+
+    code = "token_expired"
+
+    def __init__(self) -> None:
+        super().__init__("The access token has expired; get a new one with the refresh token.")
+
+
+class TokenWrongType(AuthenticationFailed):
+    """A refresh token was sent where an access token belongs."""
+
+    code = "token_wrong_type"
+
+    def __init__(self) -> None:
+        super().__init__("This is a refresh token; send the access token.")
+
+
+class InvalidCredentials(AuthenticationFailed):
+    """Address or password is wrong; which of them is not said."""
+
+    code = "invalid_credentials"
+
+    def __init__(self) -> None:
+        super().__init__("The email address or the password is wrong.")
+
+
+class AccountDeactivated(AuthenticationFailed):
+    """An operator has deactivated the account."""
+
+    code = "account_deactivated"
+
+    def __init__(self) -> None:
+        super().__init__("This account is deactivated.")
+
+
+class RefreshTokenInvalid(AuthenticationFailed):
+    """No such refresh token was given out."""
+
+    code = "refresh_token_invalid"
+
+    def __init__(self) -> None:
+        super().__init__("The refresh token is not valid; sign in again.")
+
+
+class RefreshTokenExpired(AuthenticationFailed):
+    """The refresh token's time is over."""
+
+    code = "refresh_token_expired"
+
+    def __init__(self) -> None:
+        super().__init__("The refresh token has expired; sign in again.")
+
+
+class RefreshTokenReused(AuthenticationFailed):
+    """A spent refresh token came again: its whole family is revoked (RFC 9700 §4.14.2)."""
+
+    code = "refresh_token_reused"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This refresh token was used before, so its session has been ended; sign in again."
+        )
+
+
+class RefreshTokenRevoked(AuthenticationFailed):
+    """The session the refresh token belongs to has ended."""
+
+    code = "refresh_token_revoked"
+
+    def __init__(self) -> None:
+        super().__init__("The session of this refresh token has ended; sign in again.")
+
+
+class OperatorRequired(PayflowError):
+    """The caller is known, and only an operator may do this."""
+
+    code = "operator_required"
+
+    def __init__(self) -> None:
+        super().__init__("Only an operator may do this.")
 
 
 class NotFound(PayflowError):

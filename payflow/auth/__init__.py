@@ -1,0 +1,1 @@
+"""Who asks: passwords, signing keys, access tokens, and the sessions they belong to."""
