@@ -1,0 +1,58 @@
+"""The fault rules in force, in ``simulation``: one document, or none."""
+
+from typing import Any
+
+from payflow.domain.ledger import Leg
+from payflow.domain.simulation import FaultPhase, FaultRule, FaultType, Simulation
+from payflow.storage.documents import SimulationDocument
+from payflow.storage.transactions import translated
+
+_ID = "current"
+
+
+class MongoRehearsal:
+    """The ``Rehearsal`` port over the Beanie documents."""
+
+    async def get(self) -> Simulation:
+        """The rules; none is ``Simulation()``."""
+        with translated():
+            found = await SimulationDocument.get(_ID)
+        if found is None:
+            return Simulation()
+        return Simulation(found.enabled, tuple(_rule(fields) for fields in found.rules))
+
+    async def put(self, simulation: Simulation) -> None:
+        """Replace them, all at once."""
+        fields = {
+            "enabled": simulation.enabled,
+            "rules": [_fields(rule) for rule in simulation.rules],
+        }
+        with translated():
+            await SimulationDocument.get_pymongo_collection().replace_one(
+                {"_id": _ID}, fields, upsert=True
+            )
+
+    async def clear(self) -> None:
+        """Remove them."""
+        with translated():
+            await SimulationDocument.get_pymongo_collection().delete_one({"_id": _ID})
+
+
+def _fields(rule: FaultRule) -> dict[str, Any]:
+    return {
+        "step": rule.step.value,
+        "failure_type": rule.failure_type.value,
+        "failure_rate": rule.failure_rate,
+        "phase": rule.phase.value,
+        "transfer_ids": list(rule.transfer_ids),
+    }
+
+
+def _rule(fields: dict[str, Any]) -> FaultRule:
+    return FaultRule(
+        step=Leg(fields["step"]),
+        failure_type=FaultType(fields["failure_type"]),
+        failure_rate=fields["failure_rate"],
+        phase=FaultPhase(fields["phase"]),
+        transfer_ids=tuple(fields["transfer_ids"]),
+    )
