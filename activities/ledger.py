@@ -1,0 +1,86 @@
+"""The steps that move a transfer's money: each is one leg in the books, under one key."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from temporalio import activity
+
+from payflow.domain.ledger import Leg, LegRequest, StepAnswer, Tombstone
+from payflow.domain.ports import Books, Origin
+from payflow.domain.transfers import TransferStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Which transfer's leg to take."""
+
+    transfer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """Which leg to settle: found is the answer, absent it is voided for ever."""
+
+    transfer_id: str
+    leg: Leg
+    tombstone: Tombstone
+
+
+@dataclass(frozen=True, slots=True)
+class Parking:
+    """Which transfer to flag, while it is still in the state it was parked in."""
+
+    transfer_id: str
+    while_in: TransferStatus
+
+
+class LedgerActivities:
+    """Debit, credit, refund and post, and what an operator's verbs need beside them."""
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+
+    @activity.defn
+    async def debit(self, step: Step) -> StepAnswer:
+        """Take the amount from the source into transit, or record why not."""
+        return await self._take(LegRequest(step.transfer_id, Leg.DEBIT))
+
+    @activity.defn
+    async def credit(self, step: Step) -> StepAnswer:
+        """Bring the amount from transit to the destination, or record why not."""
+        return await self._take(LegRequest(step.transfer_id, Leg.CREDIT))
+
+    @activity.defn
+    async def refund(self, step: Step) -> StepAnswer:
+        """Bring the amount from transit back to the source; nothing can refuse it."""
+        return await self._take(LegRequest(step.transfer_id, Leg.REFUND))
+
+    @activity.defn
+    async def post(self, step: Step) -> StepAnswer:
+        """End the transfer and say so."""
+        return await self._take(LegRequest(step.transfer_id, Leg.POST))
+
+    @activity.defn
+    async def settle(self, settlement: Settlement) -> StepAnswer:
+        """Find what a step in doubt did, or make sure that it never does."""
+        return await self._take(
+            LegRequest(settlement.transfer_id, settlement.leg, settlement.tombstone)
+        )
+
+    @activity.defn
+    async def park(self, parking: Parking) -> None:
+        """Say in the books that the transfer needs an operator."""
+        await self._books.park(parking.transfer_id, parking.while_in, _origin())
+
+    def all(self) -> list[Callable[..., Any]]:
+        """Every step, for a worker's list."""
+        return [self.debit, self.credit, self.refund, self.post, self.settle, self.park]
+
+    async def _take(self, leg: LegRequest) -> StepAnswer:
+        return await self._books.take(leg, _origin())
+
+
+def _origin() -> Origin:
+    info = activity.info()
+    return Origin(info.workflow_id, info.workflow_run_id, info.activity_id, info.attempt)

@@ -1,0 +1,49 @@
+"""Runs the HTTP door until it is told to stop."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from payflow.settings import Settings
+
+DRAIN_S = 10  # an answer that waits for a terminal transfer may be cut; the transfer goes on
+KEEP_ALIVE_S = 30
+BACKLOG = 2_048
+
+
+class _Server(uvicorn.Server):
+    """A server whose process, not itself, listens to signals."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to the process."""
+        yield
+
+
+async def serve_api(app: FastAPI, settings: Settings, stop: asyncio.Event) -> None:
+    """Serve the app on the configured address until ``stop`` is set, then drain."""
+    server = _Server(
+        uvicorn.Config(
+            app,
+            host=settings.api_host,
+            port=settings.api_port,
+            loop="none",
+            http="httptools",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=DRAIN_S,
+        )
+    )
+    serving = asyncio.create_task(server.serve())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    server.should_exit = True
+    await serving

@@ -1,0 +1,132 @@
+"""What each process runs: the API, a worker, the relay, or all three in one."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from loguru import logger
+
+from api.app import create_app
+from api.server import serve_api
+from payflow.observability.logs import configure_logs
+from payflow.settings import Settings
+from payflow.storage.factory import Storage, open_storage
+from temporal.client import connect
+from temporal.probe import TemporalProbe
+from temporal.sagas import TemporalSagas
+from workers.running import wait_for_temporal
+from workers.sweep import Sweep
+from workers.transfers import transfer_worker
+
+T = TypeVar("T")
+
+
+async def run_api(settings: Settings) -> None:
+    """The HTTP door alone; sagas it starts are run by workers elsewhere."""
+    async with _process(settings, "api") as (storage, stop):
+        sagas = await _lazy_sagas(settings)
+        say_ready()
+        await _serve(settings, storage, sagas, stop)
+
+
+async def run_worker(settings: Settings) -> None:
+    """The stories and the steps."""
+    async with _process(settings, "worker") as (storage, stop):
+        client = await _unless_stopped(wait_for_temporal(settings), stop)
+        if client is None:
+            return
+        async with transfer_worker(client, storage.books):
+            say_ready()
+            await stop.wait()
+
+
+async def run_relay(settings: Settings) -> None:
+    """What keeps accepted transfers moving."""
+    async with _process(settings, "relay") as (storage, stop):
+        sagas = await _lazy_sagas(settings)
+        say_ready()
+        await _sweep(settings, storage, sagas, stop)
+
+
+async def run_serve(settings: Settings) -> None:
+    """All three in one process, so that a started saga runs without a round trip (eager start)."""
+    async with _process(settings, "serve") as (storage, stop):
+        sagas = await _lazy_sagas(settings)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_serve(settings, storage, sagas, stop))
+            group.create_task(_sweep(settings, storage, sagas, stop))
+            group.create_task(_work_beside_the_api(settings, storage, sagas, stop))
+
+
+def say_ready() -> None:
+    """Tell whoever started this process that it does its work (``PAYFLOW_READY_FILE``)."""
+    path = os.environ.get("PAYFLOW_READY_FILE")
+    if path:
+        unfinished = Path(f"{path}.{os.getpid()}")
+        unfinished.write_text(json.dumps({"pid": os.getpid()}))
+        unfinished.replace(path)
+
+
+@asynccontextmanager
+async def _process(settings: Settings, role: str) -> AsyncIterator[tuple[Storage, asyncio.Event]]:
+    configure_logs(settings, role)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with open_storage(settings) as storage:
+        logger.info("{} runs as pid {}", role, os.getpid())
+        yield storage, stop
+        logger.info("{} stops", role)
+
+
+async def _lazy_sagas(settings: Settings) -> TemporalSagas:
+    return TemporalSagas(await connect(settings, lazy=True), park_after_s=settings.park_after_s)
+
+
+async def _serve(
+    settings: Settings, storage: Storage, sagas: TemporalSagas, stop: asyncio.Event
+) -> None:
+    probes = (*storage.probes, TemporalProbe(sagas))
+    app = create_app(settings, storage=storage, sagas=sagas, probes=probes)
+    await serve_api(app, settings, stop)
+    stop.set()
+
+
+async def _sweep(
+    settings: Settings, storage: Storage, sagas: TemporalSagas, stop: asyncio.Event
+) -> None:
+    sweep = Sweep(storage.transfers, storage.books, sagas, park_after_s=settings.park_after_s)
+    await _unless_stopped(sweep.run(settings.sweep_interval_s), stop)
+
+
+async def _work_beside_the_api(
+    settings: Settings, storage: Storage, sagas: TemporalSagas, stop: asyncio.Event
+) -> None:
+    """Run a worker; the sagas this process starts go straight to it."""
+    client = await _unless_stopped(wait_for_temporal(settings), stop)
+    if client is None:
+        return
+    async with transfer_worker(client, storage.books):
+        sagas.use(client, eager=True)
+        say_ready()
+        await stop.wait()
+
+
+async def _unless_stopped(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:
+    """What the work comes to, or None when the process is told to stop first."""
+    working = asyncio.ensure_future(work)
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if working.done():
+        return working.result()
+    working.cancel()
+    with suppress(asyncio.CancelledError):
+        await working
+    return None

@@ -1,0 +1,1 @@
+"""What PayFlow says of itself: logs."""

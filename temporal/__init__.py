@@ -1,0 +1,1 @@
+"""How PayFlow speaks to Temporal: names, limits, client and converter, search attributes."""

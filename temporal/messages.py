@@ -1,0 +1,28 @@
+"""What travels to and from a transfer's workflow: frozen, one argument in, one value out."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class TransferStory:
+    """What a transfer's workflow is started with; everything else is in the books."""
+
+    transfer_id: str
+    park_after_s: int
+
+
+class Ending(StrEnum):
+    """How a transfer's story ended, as the books said."""
+
+    COMPLETED = "completed"
+    REFUNDED = "refunded"
+    NEVER_DEBITED = "never_debited"
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorOrder:
+    """An operator's verb: who, and why. Both are required."""
+
+    actor: str
+    reason: str

@@ -1,0 +1,33 @@
+"""Names that the starter of a workflow and its worker share; a change here is a new version."""
+
+from temporalio.common import SearchAttributeKey
+
+TRANSFERS_QUEUE = "payflow-transfers"
+
+TRANSFER_WORKFLOW = "Transfer"
+
+RETRY_UPDATE = "retry"
+REFUND_UPDATE = "refund"
+
+NEEDS_ATTENTION = SearchAttributeKey.for_bool("PayflowNeedsAttention")
+STATE = SearchAttributeKey.for_keyword("PayflowState")
+FAILING_STEP = SearchAttributeKey.for_keyword("PayflowFailingStep")
+SOURCE = SearchAttributeKey.for_keyword("PayflowSource")
+DESTINATION = SearchAttributeKey.for_keyword("PayflowDestination")
+CURRENCY = SearchAttributeKey.for_keyword("PayflowCurrency")
+AMOUNT_BAND = SearchAttributeKey.for_keyword("PayflowAmountBand")
+
+SEARCH_ATTRIBUTES = (
+    NEEDS_ATTENTION,
+    STATE,
+    FAILING_STEP,
+    SOURCE,
+    DESTINATION,
+    CURRENCY,
+    AMOUNT_BAND,
+)
+
+
+def transfer_workflow_id(transfer_id: str) -> str:
+    """The id of a transfer's workflow: one per transfer, whoever starts it and how often."""
+    return f"transfer/{transfer_id}"

@@ -1,0 +1,80 @@
+"""Every retry policy and timeout of the saga, in one table, each number with its reason.
+
+lane       kind of activity   per attempt   altogether        next attempt after
+fast       local              2 s           3 s, 3 attempts   50 ms, doubling
+durable    ordinary           10 s          park_after_s      0.5 s, doubling, at most 5 s
+parked     ordinary           10 s          no limit          60 s, or an operator's verb
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio.common import RetryPolicy
+
+# The books refuse to record it, so trying again soon cannot help: it parks.
+ILLEGAL_MOVE = "IllegalMove"
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """How a step is tried; ``altogether`` None means until it answers."""
+
+    start_to_close: timedelta
+    altogether: timedelta | None
+    retry: RetryPolicy
+
+
+# A step takes 5-40 ms; three tries in 3 s cover a restarted primary's hiccup without an event
+# in the history. What takes longer is for the durable lane, where an operator sees it.
+FAST_LANE = Lane(
+    start_to_close=timedelta(seconds=2),
+    altogether=timedelta(seconds=3),
+    retry=RetryPolicy(
+        initial_interval=timedelta(milliseconds=50),
+        backoff_coefficient=2.0,
+        maximum_attempts=3,
+        non_retryable_error_types=[ILLEGAL_MOVE],
+    ),
+)
+
+# 10 s: an election takes 2-5 s, and a step whose worker died is tried again after this.
+_STEP_TIMEOUT = timedelta(seconds=10)
+
+
+def durable_lane(park_after_s: int) -> Lane:
+    """The long policy; when it runs out, the saga parks."""
+    return Lane(
+        start_to_close=_STEP_TIMEOUT,
+        altogether=timedelta(seconds=park_after_s),
+        retry=RetryPolicy(
+            initial_interval=timedelta(milliseconds=500),
+            backoff_coefficient=2.0,
+            maximum_interval=timedelta(seconds=5),
+            non_retryable_error_types=[ILLEGAL_MOVE],
+        ),
+    )
+
+
+# One attempt a minute, for ever: it never gives up by itself.
+PARKED_LANE = Lane(
+    start_to_close=_STEP_TIMEOUT,
+    altogether=None,
+    retry=RetryPolicy(initial_interval=timedelta(minutes=1), backoff_coefficient=1.0),
+)
+
+# An operator waits this long for what a verb led to; then he is told how things stand.
+VERB_ANSWERS_IN = timedelta(seconds=4)
+
+# A worker that dies leaves its workflow task to run out: 10 s is the server's default, and the
+# fast lane (3 s) keeps a task alive with heartbeats.
+WORKFLOW_TASK_TIMEOUT = timedelta(seconds=5)
+
+# After a worker died its sticky queue is given up after this (10 s by default: 10.3 s to
+# recover; 1 s: 0.7 s).
+STICKY_TIMEOUT = timedelta(seconds=1)
+
+# Steps in flight end within 10 s; a worker that is stopped lets them.
+GRACEFUL_SHUTDOWN = timedelta(seconds=30)
+
+START_RPC_TIMEOUT = timedelta(seconds=2)  # the sweep starts what this could not
+VERB_RPC_TIMEOUT = timedelta(seconds=5)  # then: workflow_cannot_run

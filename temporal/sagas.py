@@ -1,0 +1,118 @@
+"""The ``Sagas`` port over Temporal: a transfer's workflow, started and spoken to."""
+
+from typing import Any
+
+from loguru import logger
+from temporalio.client import (
+    Client,
+    WithStartWorkflowOperation,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError
+
+from payflow.domain.errors import (
+    NothingToRetry,
+    TransferTerminal,
+    WorkflowCannotRun,
+)
+from payflow.domain.transfers import Transfer
+from temporal import policies
+from temporal.messages import OperatorOrder, TransferStory
+from temporal.names import (
+    REFUND_UPDATE,
+    RETRY_UPDATE,
+    TRANSFER_WORKFLOW,
+    TRANSFERS_QUEUE,
+)
+from temporal.search_attributes import at_start
+
+
+class TemporalSagas:
+    """Starts, retries and refunds transfers."""
+
+    def __init__(self, client: Client, *, park_after_s: int) -> None:
+        self._client = client
+        self._eager = False
+        self._park_after_s = park_after_s
+
+    @property
+    def client(self) -> Client:
+        """The client in use."""
+        return self._client
+
+    def use(self, client: Client, *, eager: bool) -> None:
+        """Go on with a better client: one that a worker of this process shares.
+
+        ``eager``: that worker runs what is started here without asking the server for it.
+        """
+        self._client = client
+        self._eager = eager
+
+    async def start(self, transfer: Transfer, request_id: str | None) -> None:
+        """Start the saga, or find it running; what cannot be started is left to the sweep."""
+        try:
+            await self._client.start_workflow(
+                TRANSFER_WORKFLOW,
+                self._story(transfer),
+                id=transfer.workflow_id,
+                task_queue=TRANSFERS_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+                task_timeout=policies.WORKFLOW_TASK_TIMEOUT,
+                rpc_timeout=policies.START_RPC_TIMEOUT,
+                search_attributes=at_start(transfer),
+                memo={"request_id": request_id} if request_id else None,
+                request_eager_start=self._eager,
+            )
+        except (RPCError, RuntimeError, TimeoutError) as error:
+            # the transfer is accepted and in the books; Temporal being away delays it only
+            logger.warning("saga of {} not started, the sweep will: {!r}", transfer.id, error)
+
+    async def retry(self, transfer: Transfer, *, actor: str, reason: str) -> None:
+        """Run the pending step now."""
+        await self._update(transfer, RETRY_UPDATE, OperatorOrder(actor, reason))
+
+    async def refund(self, transfer: Transfer, *, actor: str, reason: str) -> str | None:
+        """Settle the pending step and give the money back."""
+        return await self._update(transfer, REFUND_UPDATE, OperatorOrder(actor, reason))
+
+    async def _update(self, transfer: Transfer, verb: str, order: OperatorOrder) -> str | None:
+        # with start: a workflow that was terminated or deleted hears the verb as well
+        start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
+            TRANSFER_WORKFLOW,
+            self._story(transfer),
+            id=transfer.workflow_id,
+            task_queue=TRANSFERS_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            task_timeout=policies.WORKFLOW_TASK_TIMEOUT,
+            search_attributes=at_start(transfer),
+        )
+        try:
+            answer: str | None = await self._client.execute_update_with_start_workflow(
+                verb,
+                order,
+                start_workflow_operation=start,
+                result_type=str | None,  # type: ignore[arg-type]  # a union is a form, not a type
+                rpc_timeout=policies.VERB_RPC_TIMEOUT,
+            )
+        except WorkflowUpdateFailedError as failed:
+            raise _refusal(failed, transfer) from failed
+        except (WorkflowUpdateRPCTimeoutOrCancelledError, RPCError, TimeoutError) as silent:
+            raise WorkflowCannotRun(transfer.id) from silent
+        return answer
+
+    def _story(self, transfer: Transfer) -> TransferStory:
+        return TransferStory(transfer_id=transfer.id, park_after_s=self._park_after_s)
+
+
+def _refusal(failed: WorkflowUpdateFailedError, transfer: Transfer) -> Exception:
+    cause = failed.cause
+    kind = cause.type if isinstance(cause, ApplicationError) else None
+    if kind == NothingToRetry.__name__:
+        return NothingToRetry(transfer.id)
+    if kind == TransferTerminal.__name__:
+        return TransferTerminal(transfer.id, transfer.status)
+    return WorkflowCannotRun(transfer.id)

@@ -1,0 +1,1 @@
+"""The processes that run stories and steps, and those that keep them moving."""

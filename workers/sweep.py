@@ -1,0 +1,75 @@
+"""The sweep: an accepted transfer goes on, whatever became of its workflow.
+
+No clock is compared: what did not change between two looks stands still. Starting a workflow
+that runs already changes nothing, so any number of sweeps may run.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from loguru import logger
+
+from payflow.domain.errors import PayflowError
+from payflow.domain.ports import Books, Origin, Sagas, Transfers
+from payflow.domain.transfers import Transfer
+
+STARTS_AT_ONCE = 16  # a start takes 2-10 ms; more would crowd out new transfers
+FLAG_GRACE_S = 60  # after a workflow should have parked by itself
+
+
+@dataclass(slots=True)
+class _Standing:
+    sequence: int
+    since: float
+
+
+class Sweep:
+    """Looks at every unfinished transfer, again and again."""
+
+    def __init__(
+        self, transfers: Transfers, books: Books, sagas: Sagas, *, park_after_s: int
+    ) -> None:
+        self._transfers = transfers
+        self._books = books
+        self._sagas = sagas
+        self._flag_after_s = park_after_s + FLAG_GRACE_S
+        self._standing: dict[str, _Standing] = {}
+
+    async def run(self, interval_s: float) -> None:
+        """Look every ``interval_s`` seconds until cancelled."""
+        while True:
+            await asyncio.sleep(interval_s)
+            try:
+                await self.look()
+            except PayflowError as error:
+                logger.warning("sweep: {!r}; next look in {} s", error, interval_s)
+
+    async def look(self) -> int:
+        """Start the saga of every transfer that stood still since the last look.
+
+        Returns:
+            How many stood still.
+        """
+        unfinished = await self._transfers.unfinished()
+        seen, now = self._standing, time.monotonic()
+        self._standing = {
+            transfer.id: _as_before(seen.get(transfer.id), transfer)
+            or _Standing(transfer.sequence, now)
+            for transfer in unfinished.values()
+        }
+        still = [t for t in unfinished.values() if self._standing[t.id] is seen.get(t.id)]
+        limit = asyncio.Semaphore(STARTS_AT_ONCE)
+        await asyncio.gather(*(self._help(transfer, limit) for transfer in still))
+        return len(still)
+
+    async def _help(self, transfer: Transfer, limit: asyncio.Semaphore) -> None:
+        async with limit:
+            await self._sagas.start(transfer, None)
+            stood_s = time.monotonic() - self._standing[transfer.id].since
+            if stood_s > self._flag_after_s and not transfer.needs_attention:
+                await self._books.park(transfer.id, transfer.status, Origin())
+
+
+def _as_before(seen: _Standing | None, transfer: Transfer) -> _Standing | None:
+    return seen if seen is not None and seen.sequence == transfer.sequence else None

@@ -1,0 +1,33 @@
+"""The worker that runs transfers: a list."""
+
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from activities.ledger import LedgerActivities
+from payflow.domain.ports import Books
+from temporal.names import TRANSFERS_QUEUE
+from temporal.policies import GRACEFUL_SHUTDOWN, STICKY_TIMEOUT
+from workflows.transfer import TransferWorkflow
+
+CACHED_WORKFLOWS = 2_000  # a parked saga costs about 50 kB while it is cached
+LEGS_AT_ONCE = 500  # what the posting engine groups from; the rest waits in Temporal
+
+
+def transfer_worker(client: Client, books: Books) -> Worker:
+    """The worker of the transfers' queue.
+
+    Workflow code runs without the sandbox, which costs 15 ms a transfer by re-importing the
+    modules for each run; the tests run the same code inside it.
+    """
+    return Worker(
+        client,
+        task_queue=TRANSFERS_QUEUE,
+        workflows=[TransferWorkflow],
+        activities=LedgerActivities(books).all(),
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        max_cached_workflows=CACHED_WORKFLOWS,
+        max_concurrent_activities=LEGS_AT_ONCE,
+        max_concurrent_local_activities=LEGS_AT_ONCE,
+        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
+        graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
+    )

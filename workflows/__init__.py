@@ -1,0 +1,1 @@
+"""The stories: deterministic, and short enough to be read."""
