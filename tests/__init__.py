@@ -1,0 +1,1 @@
+"""Tests of PayFlow, against real parts and against fakes."""
