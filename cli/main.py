@@ -1,0 +1,114 @@
+"""The commands of ``payflow``."""
+
+# ruff: noqa: PLC0415 - each command imports its own room: a worker must not wait for the demo.
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Annotated, Any
+
+import typer
+
+from cli.errors import told_plainly
+from payflow.settings import Settings
+
+app = typer.Typer(
+    help="Payments as sagas over books that balance.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # they go to log files, and locals hold passwords
+)
+operators = typer.Typer(help="The people who repair sagas.", no_args_is_help=True)
+app.add_typer(operators, name="operator")
+
+
+@app.command()
+@told_plainly
+def up(
+    apis: Annotated[int, typer.Option(min=0, help="API processes of their own.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, help="Worker processes of their own.")] = 0,
+    port: Annotated[
+        list[str] | None, typer.Option(help="NAME=NUMBER for a server: --port temporal-ui=8233.")
+    ] = None,
+) -> None:
+    """Run the whole stack, servers included, until Ctrl-C."""
+    from cli.apps import Layout
+    from cli.up import up as run
+
+    run(Layout(apis=apis, workers=workers), port or [])
+
+
+@app.command()
+@told_plainly
+def demo() -> None:
+    """Show PayFlow at work on a stack of its own, and leave nothing behind."""
+    from cli.demo import demo as run
+
+    run()
+
+
+@app.command()
+@told_plainly
+def serve() -> None:
+    """Run the API, the worker and the relay in one process."""
+    from cli.processes import run_serve
+
+    _run(run_serve)
+
+
+@app.command()
+@told_plainly
+def api() -> None:
+    """Run the API alone."""
+    from cli.processes import run_api
+
+    _run(run_api)
+
+
+@app.command()
+@told_plainly
+def worker() -> None:
+    """Run the workers alone."""
+    from cli.processes import run_worker
+
+    _run(run_worker)
+
+
+@app.command()
+@told_plainly
+def relay() -> None:
+    """Run the relay alone."""
+    from cli.processes import run_relay
+
+    _run(run_relay)
+
+
+@operators.command()
+@told_plainly
+def create(
+    email: Annotated[str, typer.Option(help="Address they sign in with.")],
+    password: Annotated[str, typer.Option(help="8 to 128 characters.")],
+    name: Annotated[str, typer.Option(help="How they are called.")] = "Operator",
+    promote: Annotated[
+        bool, typer.Option("--promote", help="Make an operator of a user who has registered.")
+    ] = False,
+) -> None:
+    """Make an operator on the running stack of this data folder."""
+    from cli.operators import create as run
+
+    typer.echo(asyncio.run(run(email=email, password=password, name=name, promote=promote)))
+
+
+def _run(process: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
+    from cli.configuration import load_settings
+
+    settings = load_settings()
+    if sys.platform == "win32":
+        asyncio.run(process(settings))
+    else:
+        import uvloop
+
+        uvloop.run(process(settings))
+
+
+if __name__ == "__main__":
+    app()
