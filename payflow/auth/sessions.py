@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 
-from payflow.auth.passwords import Passwords
+from payflow.auth.passwords import hash_password, verify_password
 from payflow.auth.tokens import REFRESH_TOKEN_PREFIX, AccessTokens
 from payflow.domain.errors import (
     AccountDeactivated,
@@ -61,14 +61,12 @@ class Sessions:
         accounts: Accounts,
         refresh_tokens: RefreshTokens,
         access_tokens: AccessTokens,
-        passwords: Passwords,
         clock: Clock,
         settings: Settings,
     ) -> None:
         self._accounts = accounts
         self._refresh_tokens = refresh_tokens
         self._access_tokens = access_tokens
-        self._passwords = passwords
         self._clock = clock
         self._refresh_ttl = timedelta(seconds=settings.refresh_token_ttl_s)
         self._default_currency = settings.default_currency
@@ -77,7 +75,7 @@ class Sessions:
         """A new user with a wallet of the default currency, signed in, or ``EmailTaken``."""
         new = NewUser(
             email=sign_up.email,
-            password_hash=await self._passwords.hash_password(sign_up.password),
+            password_hash=await hash_password(sign_up.password),
             name=sign_up.name,
             phone=sign_up.phone,
         )
@@ -93,7 +91,7 @@ class Sessions:
         """
         user = await self._accounts.find_by_email(email)
         stored = await self._accounts.password_hash(user.id) if user else None
-        if not await self._passwords.verify_password(password, stored) or user is None:
+        if not await verify_password(password, stored) or user is None:
             raise InvalidCredentials
         if not user.active:
             raise AccountDeactivated
@@ -131,9 +129,9 @@ class Sessions:
     ) -> None:
         """Replace the password and end all sessions but this one, or ``InvalidCredentials``."""
         stored = await self._accounts.password_hash(principal.user_id)
-        if not await self._passwords.verify_password(current, stored):
+        if not await verify_password(current, stored):
             raise InvalidCredentials
-        new_hash = await self._passwords.hash_password(new)
+        new_hash = await hash_password(new)
         await self._accounts.set_password_hash(principal.user_id, new_hash)
         await self._refresh_tokens.revoke_user(principal.user_id, keep_family=session_id)
 
