@@ -1,5 +1,7 @@
 """Search attributes: registered when missing, and what a transfer starts with."""
 
+from collections.abc import Collection
+
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import (
     AddSearchAttributesRequest,
@@ -24,14 +26,18 @@ async def missing_search_attributes(client: Client) -> list[str]:
 async def ensure_search_attributes(client: Client) -> None:
     """Register what is missing; two processes that do so at once do no harm."""
     missing = set(await missing_search_attributes(client))
-    if not missing:
-        return
+    if missing:
+        await add_search_attributes(client, missing)
+
+
+async def add_search_attributes(client: Client, wanted: Collection[str]) -> None:
+    """Register these attributes, unless somebody just did."""
     request = AddSearchAttributesRequest(
         namespace=client.namespace,
         search_attributes={
             key.name: IndexedValueType.ValueType(key.indexed_value_type)
             for key in names.SEARCH_ATTRIBUTES
-            if key.name in missing
+            if key.name in wanted
         },
     )
     try:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, FailureError
 
 with workflow.unsafe.imports_passed_through():
     from activities.ledger import LedgerActivities, Parking, Settlement, Step
@@ -47,7 +47,7 @@ class Steps:
         while True:
             try:
                 answer = await self._attempt(leg, lane)
-            except ActivityError:
+            except FailureError:  # a local step fails as itself, an ordinary one wrapped
                 if lane is PARKED_LANE:
                     raise  # it tries for ever; the sweep starts a story that ends like this
                 lane = next(lanes)
@@ -85,7 +85,7 @@ class Steps:
         """The step's answer in this lane, or None when an operator interrupted it.
 
         Raises:
-            ActivityError: the lane ran out; nothing is known of the money.
+            FailureError: the lane ran out; nothing is known of the money.
         """
         self._interrupted = False
         trying = asyncio.create_task(self._run(leg, lane))

@@ -1,0 +1,131 @@
+"""Second implementations of the ports, in memory: the same rules, no world."""
+
+import asyncio
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+
+from payflow.domain.identifiers import park_key
+from payflow.domain.ledger import JournalEntry, Leg, LegRequest, Snapshot, StepAnswer, decide
+from payflow.domain.money import Money
+from payflow.domain.ports import Origin
+from payflow.domain.transfers import Transfer, TransferStatus
+from payflow.domain.wallets import Wallet
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class StandingClock:
+    """A clock that moves when it is told to."""
+
+    def __init__(self) -> None:
+        self._now = START
+
+    def now(self) -> datetime:
+        return self._now
+
+    def move(self, by: timedelta) -> None:
+        self._now += by
+
+
+class InMemoryBooks:
+    """``Books`` in a process, one leg at a time."""
+
+    def __init__(self) -> None:
+        self.clock = StandingClock()
+        self.transfers: dict[str, Transfer] = {}
+        self.wallets: dict[str, Wallet] = {}
+        self.journal: dict[str, StepAnswer] = {}
+        self.entries: list[JournalEntry] = []
+        self.marks: list[str] = []
+
+    async def take(self, leg: LegRequest, origin: Origin) -> StepAnswer:
+        snapshot = Snapshot(self.transfers, self.wallets, self.journal)
+        verdict = decide([leg], snapshot, self.clock.now())
+        for entry in verdict.entries:
+            self._write(entry)
+        (answer,) = verdict.answers
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def park(self, transfer_id: str, while_in: TransferStatus, origin: Origin) -> None:
+        transfer = self.transfers[transfer_id]
+        if transfer.status is while_in and not transfer.needs_attention:
+            parked = transfer.parked(self.clock.now())
+            self.transfers[transfer_id] = parked
+            self.marks.append(park_key(transfer_id, parked.sequence))
+
+    def _write(self, entry: JournalEntry) -> None:
+        self.entries.append(entry)
+        self.journal[entry.key] = entry.answer
+        self.transfers[entry.transfer.id] = entry.transfer
+        if entry.change is not None:
+            wallet = self.wallets[entry.change.wallet_id]
+            (own,) = (p.amount for p in entry.postings if p.account == wallet.id)
+            moved = wallet.moved(own)
+            assert (moved.sequence, moved.balance) == (
+                entry.change.wallet_sequence,
+                entry.change.balance_after,
+            )
+            self.wallets[wallet.id] = moved
+
+
+class TroubledBooks:
+    """``Books`` that do as a test says before and after each attempt at a leg."""
+
+    def __init__(self, books: InMemoryBooks) -> None:
+        self._books = books
+        self.before: dict[Leg, list[Exception]] = defaultdict(list)
+        self.after: dict[Leg, list[Exception]] = defaultdict(list)
+        self.down: set[Leg] = set()
+        self.attempts: list[LegRequest] = []
+        self.attempted = asyncio.Event()
+
+    async def take(self, leg: LegRequest, origin: Origin) -> StepAnswer:
+        self.attempts.append(leg)
+        self.attempted.set()
+        settles = leg.tombstone is not None
+        if not settles and leg.leg in self.down:
+            raise ConnectionError("the books are away")
+        if not settles and self.before[leg.leg]:
+            raise self.before[leg.leg].pop(0)
+        answer = await self._books.take(leg, origin)
+        if not settles and self.after[leg.leg]:
+            raise self.after[leg.leg].pop(0)
+        return answer
+
+    async def park(self, transfer_id: str, while_in: TransferStatus, origin: Origin) -> None:
+        await self._books.park(transfer_id, while_in, origin)
+
+
+ALICE, BOB = "wal_ALICE", "wal_BOB"
+TRANSFER = "trf_ONE"
+
+
+def wallet(wallet_id: str, balance: int = 0, **fields: object) -> Wallet:
+    """A USD wallet for a test."""
+    return Wallet(wallet_id, f"usr_{wallet_id}", "USD", START, balance=balance, **fields)  # type: ignore[arg-type]
+
+
+def transfer(amount: int = 100, transfer_id: str = TRANSFER, **fields: object) -> Transfer:
+    """A transfer from Alice to Bob for a test."""
+    values: dict[str, object] = {
+        "id": transfer_id,
+        "money": Money(amount, "USD"),
+        "source_wallet_id": ALICE,
+        "destination_wallet_id": BOB,
+        "payer_id": "usr_ALICE",
+        "payee_id": "usr_BOB",
+        "workflow_id": f"transfer/{transfer_id}",
+        "created_at": START,
+        "updated_at": START,
+    }
+    return Transfer(**{**values, **fields})  # type: ignore[arg-type]
+
+
+def books_of_two(balance: int = 1_000, amount: int = 100) -> InMemoryBooks:
+    """Alice with some money, Bob with none, and one transfer between them."""
+    books = InMemoryBooks()
+    books.wallets = {ALICE: wallet(ALICE, balance), BOB: wallet(BOB)}
+    books.transfers = {TRANSFER: transfer(amount)}
+    return books
