@@ -26,12 +26,11 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 async def stack(data_dir: Path) -> AsyncIterator[EmbeddedStack]:
-    async with EmbeddedStack(options(data_dir)) as stack:
+    async with EmbeddedStack(options(data_dir, layout=Layout(apis=2, workers=1))) as stack:
         yield stack
 
 
-def options(data_dir: Path) -> StackOptions:
-    layout = Layout(apis=2, workers=1)
+def options(data_dir: Path, *, layout: Layout) -> StackOptions:
     return StackOptions(data_dir, layout=layout, namespace=NAMESPACE, env={"PAYFLOW_ENV": "test"})
 
 
@@ -97,7 +96,7 @@ async def test_a_server_can_be_down_for_a_while(stack: EmbeddedStack) -> None:
 
 
 async def test_the_books_outlive_a_stop_even_when_mongod_must_move(tmp_path: Path) -> None:
-    async with EmbeddedStack(options(tmp_path)) as stack:
+    async with EmbeddedStack(options(tmp_path, layout=Layout())) as stack:
         await _write(stack.addresses.mongo_url)
         pids = [stack.pid(name) for name in stack.names]
     assert [pid for pid in pids if birth(pid)] == []
@@ -105,7 +104,7 @@ async def test_the_books_outlive_a_stop_even_when_mongod_must_move(tmp_path: Pat
     book = tmp_path / "ports.json"
     book.write_text(json.dumps({**json.loads(book.read_text()), "mongod": 0}))
 
-    async with EmbeddedStack(options(tmp_path)) as again:
+    async with EmbeddedStack(options(tmp_path, layout=Layout())) as again:
         assert await _read(again.addresses.mongo_url) == 1
         assert again.addresses.temporal_address == stack.addresses.temporal_address
         assert again.addresses.mongo_url != stack.addresses.mongo_url

@@ -45,7 +45,11 @@ class Up:
         self.process = subprocess.Popen(
             [*COMMAND, "up"], env=environment(data_dir), stdout=self.output, stderr=self.output
         )
-        eventually_sync(self.is_ready, READY_WITHIN_S)
+        try:
+            eventually_sync(self.is_ready, READY_WITHIN_S)
+        except BaseException:
+            self.end(signal.SIGTERM)
+            raise
 
     def is_ready(self) -> bool:
         assert self.process.poll() is None, self.said()
@@ -67,9 +71,14 @@ class Up:
         return code
 
 
-@pytest.fixture
-def up(tmp_path: Path) -> Iterator[Up]:
-    up = Up(tmp_path)
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("up")
+
+
+@pytest.fixture(scope="module")
+def up(data_dir: Path) -> Iterator[Up]:
+    up = Up(data_dir)
     yield up
     if up.process.poll() is None:
         up.end(signal.SIGTERM)
@@ -79,12 +88,25 @@ def pids(facts: dict[str, Any]) -> list[int]:
     return [child["pid"] for child in facts["children"]]
 
 
-def test_a_stack_runs_alone_on_its_folder_and_stops_whole(up: Up, tmp_path: Path) -> None:
+def test_an_operator_is_made_on_the_stack_of_the_same_folder(up: Up) -> None:
+    create = ("operator", "create", "--email", "olivia@example.com", "--password", "long enough")
+
+    made = run(up.data_dir, *create)
+    again = run(up.data_dir, *create)
+    promoted = run(up.data_dir, *create, "--promote")
+
+    assert (made.returncode, again.returncode, promoted.returncode) == (0, 1, 0)
+    assert "olivia@example.com is an operator" in made.stdout
+    assert "--promote" in again.stderr
+    assert promoted.stdout == made.stdout
+
+
+def test_a_stack_runs_alone_on_its_folder_and_stops_whole(up: Up) -> None:
     facts = up.facts()
     assert httpx.get(f"{facts['api_url']}/health/ready").status_code == 200
     assert facts["pids"]["api"] == facts["pids"]["worker"] == facts["pids"]["relay"]
 
-    second = run(tmp_path, "up")
+    second = run(up.data_dir, "up")
     assert second.returncode == 1
     assert "runs on" in second.stderr
     assert second.stderr.count("\n") == 1
@@ -92,33 +114,24 @@ def test_a_stack_runs_alone_on_its_folder_and_stops_whole(up: Up, tmp_path: Path
 
     assert up.end(signal.SIGTERM) == 0
     assert [pid for pid in pids(facts) if birth(pid)] == []
-    assert not (tmp_path / "stack.json").exists()
+    assert not (up.data_dir / "stack.json").exists()
 
 
-def test_after_a_kill_the_next_one_clears_up_and_goes_on(tmp_path: Path) -> None:
+def test_after_a_kill_the_children_end_and_the_next_one_goes_on(tmp_path: Path) -> None:
     killed = Up(tmp_path)
     before = killed.facts()
     killed.end(signal.SIGKILL)
     assert (tmp_path / "stack.json").exists()
 
     after = Up(tmp_path)
-    try:
-        facts = after.facts()
-        assert [pid for pid in pids(before) if birth(pid)] == []
-        assert facts["mongo_url"] == before["mongo_url"]
-        assert facts["api_url"] == before["api_url"]
-        assert httpx.get(f"{facts['api_url']}/health/ready").status_code == 200
-    finally:
-        after.end(signal.SIGTERM)
+    facts = after.facts()
+    assert [pid for pid in pids(before) if birth(pid)] == []
+    assert facts["mongo_url"] == before["mongo_url"]
+    assert facts["api_url"] == before["api_url"]
+    assert httpx.get(f"{facts['api_url']}/health/ready").status_code == 200
 
-
-def test_when_the_starter_is_killed_its_children_end_by_themselves(tmp_path: Path) -> None:
-    killed = Up(tmp_path)
-    children = pids(killed.facts())
-
-    killed.end(signal.SIGKILL)
-
-    eventually_sync(lambda: not any(birth(pid) for pid in children), GONE_WITHIN_S)
+    after.end(signal.SIGKILL)
+    eventually_sync(lambda: not any(birth(pid) for pid in pids(facts)), GONE_WITHIN_S)
 
 
 def test_a_taken_port_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
