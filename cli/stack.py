@@ -101,6 +101,8 @@ class EmbeddedStack:
         try:
             await self._start()
         except BaseException:
+            if self.names:
+                self._reporter.say("The stack did not come up; stopping what was started.")
             await self.stop()
             raise
 

@@ -1,0 +1,135 @@
+"""``payflow demo``: the product in five acts, on a stack of its own, leaving nothing behind."""
+
+import asyncio
+import secrets
+import time
+
+from rich.console import Console
+
+from cli.apps import Layout
+from cli.binaries import require_posix
+from cli.configuration import load_settings
+from cli.demo_bank import TERMINAL, Bank, Person
+from cli.demo_folder import passing_folder
+from cli.demo_show import Show
+from cli.errors import CliError
+from cli.operators import create_operator
+from cli.reporter import reporter_for
+from cli.stack import EmbeddedStack, StackOptions
+from cli.up import stop_on_signals
+from payflow.settings import Settings
+
+INTERRUPTED = 130  # what shells report of a program that Ctrl-C ended
+
+
+def demo() -> None:
+    """Show everything, stop everything."""
+    require_posix()
+    asyncio.run(_on_a_stack_of_its_own())
+
+
+async def _on_a_stack_of_its_own() -> None:
+    settings = load_settings({"env": "dev"})
+    console = Console()
+    try:
+        async with passing_folder(settings.data_dir) as folder:
+            # Processes apart, so that the worker can be killed and the API still answers.
+            layout = Layout(apis=1, workers=1)
+            options = StackOptions(folder, layout=layout, env={"PAYFLOW_ENV": "dev"})
+            stack = EmbeddedStack(options, reporter_for(console))
+            stop_on_signals(stack)
+            async with stack, Bank(stack.addresses.api_url) as bank:
+                await _play(stack, settings, Show(console, bank))
+    except asyncio.CancelledError:
+        raise CliError("Stopped.", INTERRUPTED) from None
+
+
+async def _play(stack: EmbeddedStack, settings: Settings, show: Show) -> None:
+    show.act("Two people and an operator")
+    alice, bob = await _register(show, "Alice"), await _register(show, "Bob")
+    olivia = await _operator(stack, settings, show)
+    await show.fund(alice, 100_00)
+    show.say(f"Alice deposits {show.money(100_00)}.")
+    await show.balances()
+
+    await _a_transfer(show, alice, bob)
+    await _a_refusal(show, alice, bob)
+    await _a_compensation(show, alice, bob, olivia)
+    await _a_killed_worker(stack, show, alice, bob, olivia)
+
+    show.act("Where to look")
+    show.say(
+        f"This stack ends now. `make up` keeps one running, with the API's documentation "
+        f"(here it was {stack.addresses.api_url}/docs)",
+        f"and every transfer's workflow in the Temporal UI ({stack.addresses.temporal_ui_url}).",
+    )
+
+
+async def _a_transfer(show: Show, alice: Person, bob: Person) -> None:
+    show.act(
+        f"A transfer: Alice sends Bob {show.money(12_50)}",
+        "Debit, credit and post are steps of a workflow; each is one transaction in the books.",
+    )
+    transfer = await show.bank.send(alice, bob, 12_50, show.currency)
+    await show.outcome(transfer, status="completed")
+
+
+async def _a_refusal(show: Show, alice: Person, bob: Person) -> None:
+    show.act(
+        f"A refusal: Alice sends Bob {show.money(5_000_00)}",
+        "She does not have it. That is an outcome, recorded like any other, not an error.",
+    )
+    transfer = await show.bank.send(alice, bob, 5_000_00, show.currency)
+    await show.outcome(transfer, status="failed", code="insufficient_funds")
+
+
+async def _a_compensation(show: Show, alice: Person, bob: Person, olivia: Person) -> None:
+    show.act(
+        f"A compensation: Bob's side refuses {show.money(20_00)} that Alice has paid",
+        "The debit is done when the credit is refused: the money goes home.",
+    )
+    await show.bank.rehearse(olivia, step="credit", failure_type="reject")
+    transfer = await show.bank.send(alice, bob, 20_00, show.currency)
+    await show.bank.end_rehearsal(olivia)
+    await show.outcome(transfer, status="failed", code="credit_rejected")
+    if await show.kinds_of(transfer) != ["debit", "refund"]:
+        raise CliError(f"{transfer['id']} was not debited and refunded.")
+
+
+async def _a_killed_worker(
+    stack: EmbeddedStack, show: Show, alice: Person, bob: Person, olivia: Person
+) -> None:
+    show.act(
+        f"A kill: the worker dies while {show.money(7_25)} is on its way",
+        "The credit fails for a while; Alice is debited; then the only worker is killed (-9).",
+    )
+    await show.bank.rehearse(olivia, step="credit", failure_type="error")
+    transfer = await show.bank.send(alice, bob, 7_25, show.currency, wait=False)
+    await show.bank.watch(alice, transfer, "debited")
+    killed_at = time.monotonic()
+    stack.kill("worker")
+    await show.bank.end_rehearsal(olivia)
+    transfer = await show.bank.watch(alice, transfer, *TERMINAL)
+    show.say(f"It went on where it was: done {time.monotonic() - killed_at:.1f} s after the kill.")
+    await show.outcome(transfer, status="completed")
+
+
+async def _register(show: Show, name: str) -> Person:
+    email = f"{name.lower()}@example.com"
+    person = await show.bank.register(name, email, secrets.token_urlsafe(12))
+    show.say(f"{name} registers as {email} and has the wallet {person.wallet_id}.")
+    return await show.admit(person)
+
+
+async def _operator(stack: EmbeddedStack, settings: Settings, show: Show) -> Person:
+    email, password = "olivia@example.com", secrets.token_urlsafe(12)
+    where = {
+        "mongo_url": stack.addresses.mongo_url,
+        "redis_url": stack.addresses.redis_url,
+        "data_dir": stack.data_dir,
+    }
+    await create_operator(
+        settings.model_copy(update=where), email=email, password=password, name="Olivia"
+    )
+    show.say("Olivia is made an operator: she may rehearse faults.")
+    return await show.bank.sign_in("Olivia", email, password)
