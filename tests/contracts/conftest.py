@@ -1,0 +1,128 @@
+"""Books to hold to their contract: in memory, and over a real replica set."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import pytest
+from pymongo import AsyncMongoClient
+
+from cli.stack import EmbeddedStack
+from payflow.domain.ledger import LegRequest, StepAnswer, Tombstone
+from payflow.domain.money import Money
+from payflow.domain.ports import Books, IdempotencyClaim, Origin, TransferOrder
+from payflow.domain.transfers import FailureCode, Transfer
+from payflow.domain.wallets import Wallet, WalletStatus
+from payflow.settings import Environment, Settings
+from payflow.storage.factory import open_storage
+from payflow.storage.identity import SystemClock, new_id
+from payflow.storage.mapping import from_wallet, to_transfer, to_wallet
+from payflow.storage.wallets import new_wallet
+from tests.fakes import InMemoryBooks, transfer, wallet
+
+ORIGIN = Origin("transfer/test", "run", "activity", 1)
+VOID = Tombstone(FailureCode.CANCELLED_BY_OPERATOR, "usr_OPERATOR", "contract")
+
+
+@dataclass
+class Bench:
+    """One pair of books under test, however it is kept, and how to look into it."""
+
+    books: list[Books]
+    open_wallet: Callable[..., Awaitable[str]]
+    open_transfer: Callable[[str, str, int], Awaitable[str]]
+    wallet: Callable[[str], Awaitable[Wallet]]
+    transfer: Callable[[str], Awaitable[Transfer]]
+    journal: Callable[[str], Awaitable[dict[str, int]]]
+
+    async def take(self, leg: LegRequest, by: int = 0) -> StepAnswer:
+        """Ask one of the books (a second one is another process's) for a leg."""
+        return await self.books[by % len(self.books)].take(leg, ORIGIN)
+
+
+def in_memory() -> Bench:
+    books = InMemoryBooks()
+
+    async def open_wallet(balance: int = 0, status: WalletStatus = WalletStatus.ACTIVE) -> str:
+        name = f"wal_{len(books.wallets)}"
+        books.wallets[name] = wallet(name, balance, status=status)
+        return name
+
+    async def open_transfer(source: str, destination: str, amount: int) -> str:
+        name = f"trf_{len(books.transfers)}"
+        books.transfers[name] = transfer(
+            amount, name, source_wallet_id=source, destination_wallet_id=destination
+        )
+        return name
+
+    async def read_wallet(wallet_id: str) -> Wallet:
+        return books.wallets[wallet_id]
+
+    async def read_transfer(transfer_id: str) -> Transfer:
+        return books.transfers[transfer_id]
+
+    async def journal(transfer_id: str) -> dict[str, int]:
+        legs = {e.leg.value: len(e.postings) for e in books.entries if e.transfer.id == transfer_id}
+        parked = any(mark.startswith(f"{transfer_id}:") for mark in books.marks)
+        return legs | ({"park": 0} if parked else {})
+
+    return Bench([books], open_wallet, open_transfer, read_wallet, read_transfer, journal)
+
+
+async def over_mongodb(stack: EmbeddedStack, held: AsyncExitStack) -> Bench:
+    settings = Settings(
+        env=Environment.TEST,
+        mongo_url=stack.addresses.mongo_url,
+        redis_url=stack.addresses.redis_url,
+        mongo_database="payflow_contracts",
+    )
+    stores = [await held.enter_async_context(open_storage(settings)) for _ in range(2)]
+    client: AsyncMongoClient[dict[str, object]] = await held.enter_async_context(
+        AsyncMongoClient(settings.mongo_url, tz_aware=True)
+    )
+    database = client[settings.mongo_database]
+
+    async def open_wallet(balance: int = 0, status: WalletStatus = WalletStatus.ACTIVE) -> str:
+        fields = from_wallet(new_wallet("usr_OWNER", "USD", None, SystemClock()))
+        await database.wallets.insert_one({**fields, "balance": balance, "status": status.value})
+        return str(fields["_id"])
+
+    async def open_transfer(source: str, destination: str, amount: int) -> str:
+        order = TransferOrder(
+            "usr_OWNER", source, Money(amount, "USD"), destination_wallet_id=destination
+        )
+        claim = IdempotencyClaim("usr_OWNER", str(new_id("trf")), "hash")  # type: ignore[arg-type]
+        return (await stores[0].transfers.accept(order, claim)).thing.id
+
+    async def read_wallet(wallet_id: str) -> Wallet:
+        fields = await database.wallets.find_one({"_id": wallet_id})
+        assert fields
+        return to_wallet(fields)
+
+    async def read_transfer(transfer_id: str) -> Transfer:
+        fields = await database.transfers.find_one({"_id": transfer_id})
+        assert fields
+        return to_transfer(fields)
+
+    async def journal(transfer_id: str) -> dict[str, int]:
+        found = database.journal.find({"transfer_id": transfer_id, "leg": {"$ne": "init"}})
+        return {str(entry["leg"]): len(entry["postings"]) async for entry in found}  # type: ignore[arg-type]
+
+    books = [store.books for store in stores]
+    return Bench(books, open_wallet, open_transfer, read_wallet, read_transfer, journal)
+
+
+@pytest.fixture(params=["in memory", "mongodb"])
+def kept_by(request: pytest.FixtureRequest) -> EmbeddedStack | None:
+    """The stack whose MongoDB keeps the books, or None for those in memory."""
+    if request.param == "in memory":
+        return None
+    stack: EmbeddedStack = request.getfixturevalue("pair")
+    return stack
+
+
+@pytest.fixture
+async def bench(kept_by: EmbeddedStack | None) -> AsyncIterator[Bench]:
+    """The same contract for both."""
+    async with AsyncExitStack() as held:
+        yield await over_mongodb(kept_by, held) if kept_by else in_memory()
