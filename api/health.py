@@ -1,0 +1,90 @@
+"""Whether this process lives, and whether what it depends on answers."""
+
+import asyncio
+import time
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from loguru import logger
+from pydantic import BaseModel, ConfigDict
+from starlette.responses import JSONResponse
+
+from api.parts import Ask
+from payflow.domain.ports import Probe
+
+PROBE_WITHIN_S = 2.0  # what has not answered by then is down for whoever asks
+
+# Without MongoDB nothing is accepted; without Redis or Temporal money is, and moves later.
+_REQUIRED = frozenset({"mongo"})
+
+_READY: dict[str, Any] = {
+    "status": "ok",
+    "dependencies": {
+        "mongo": {"status": "ok", "latency_ms": 0.8},
+        "redis": {"status": "ok", "latency_ms": 0.3},
+        "temporal": {"status": "ok", "latency_ms": 1.9},
+    },
+}
+
+router = APIRouter(tags=["health"])
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "ok"}]})
+
+    status: Literal["ok"]
+
+
+class Dependency(BaseModel):
+    """One thing the process depends on."""
+
+    status: Literal["ok", "degraded", "down"]
+    latency_ms: float
+
+
+class Readiness(BaseModel):
+    """Whether requests can be served, and what each dependency says."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_READY]})
+
+    status: Literal["ok", "degraded", "down"]
+    dependencies: dict[str, Dependency]
+
+
+@router.get("/health", response_model=Alive, summary="Answer that the process lives")
+@router.get("/health/live", response_model=Alive, summary="Liveness")
+async def live() -> JSONResponse:
+    """The process answers; nothing else is asked."""
+    return JSONResponse({"status": "ok"})
+
+
+@router.get(
+    "/health/ready",
+    response_model=Readiness,
+    summary="Readiness",
+    responses={503: {"model": Readiness, "description": "MongoDB does not answer."}},
+)
+async def ready(ask: Ask) -> JSONResponse:
+    """Ask every dependency; `degraded` ones are not needed to accept money requests."""
+    found = dict(await asyncio.gather(*(_examine(probe) for probe in ask.probes)))
+    statuses = {dependency["status"] for dependency in found.values()}
+    worst = next((status for status in ("down", "degraded") if status in statuses), "ok")
+    headers = {"Retry-After": "1"} if worst == "down" else None
+    return JSONResponse(
+        {"status": worst, "dependencies": found}, 503 if worst == "down" else 200, headers
+    )
+
+
+async def _examine(probe: Probe) -> tuple[str, dict[str, Any]]:
+    begun = time.perf_counter()
+    try:
+        async with asyncio.timeout(PROBE_WITHIN_S):
+            await probe.check()
+        status = "ok"
+    except Exception as error:  # whatever a driver raises, it did not answer
+        logger.warning("{} does not answer: {!r}", probe.name, error)
+        status = "down" if probe.name in _REQUIRED else "degraded"
+    latency_ms = round((time.perf_counter() - begun) * 1000, 1)
+    return probe.name, {"status": status, "latency_ms": latency_ms}

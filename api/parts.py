@@ -1,0 +1,48 @@
+"""What the calls ask: the ports and services of one process, as the app was given them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from payflow.auth.admission import Admission
+from payflow.auth.sessions import Sessions
+from payflow.domain.ports import (
+    Accounts,
+    AuditLog,
+    Probe,
+    Rehearsal,
+    Sagas,
+    Transfers,
+    Wallets,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything a call may ask."""
+
+    accounts: Accounts
+    admission: Admission
+    audit: AuditLog
+    owners_move_money: bool
+    probes: Sequence[Probe]
+    rehearsal: Rehearsal
+    sagas: Sagas
+    sessions: Sessions
+    transfers: Transfers
+    wallets: Wallets
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts of the app that serves this request."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+async def _parts(request: Request) -> Parts:
+    return parts_of(request)
+
+
+Ask = Annotated[Parts, Depends(_parts)]

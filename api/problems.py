@@ -1,0 +1,225 @@
+"""Problem details (RFC 9457): one table from code to status, for answers and for their docs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel, Field
+from starlette.responses import JSONResponse
+from starlette.types import Scope
+
+MEDIA_TYPE = "application/problem+json"
+SCHEMA_REF = "#/components/schemas/Problem"
+REQUEST_ID = "payflow.request_id"  # where the middleware keeps it in the ASGI scope
+
+_RETRY_AFTER_S = "1"  # an election of MongoDB's takes 2-5 s; one early retry does no harm
+_EXAMPLE_REQUEST_ID = "req_01KDVE0A4Q5J7TP7S8R9VWXYZ0"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a code stands for; ``detail`` is the example in the documentation."""
+
+    status: int
+    title: str
+    detail: str
+
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "malformed_json": Kind(400, "Malformed JSON", "The body is not JSON."),
+        "idempotency_key_required": Kind(
+            400, "Idempotency key required", "Send an Idempotency-Key header."
+        ),
+        "idempotency_key_invalid": Kind(
+            400,
+            "Idempotency key invalid",
+            "One Idempotency-Key of 1 to 255 printable ASCII characters, please.",
+        ),
+        "authentication_required": Kind(
+            401, "Authentication required", "Send an access token: Authorization: Bearer <token>."
+        ),
+        "token_invalid": Kind(401, "Token invalid", "The access token is not valid."),
+        "token_expired": Kind(401, "Token expired", "The access token has expired."),
+        "token_wrong_type": Kind(
+            401, "Wrong type of token", "This is a refresh token; send the access token."
+        ),
+        "invalid_credentials": Kind(
+            401, "Invalid credentials", "The email address or the password is wrong."
+        ),
+        "account_deactivated": Kind(401, "Account deactivated", "This account is deactivated."),
+        "refresh_token_invalid": Kind(
+            401, "Refresh token invalid", "The refresh token is not valid; sign in again."
+        ),
+        "refresh_token_expired": Kind(
+            401, "Refresh token expired", "The refresh token has expired; sign in again."
+        ),
+        "refresh_token_reused": Kind(
+            401, "Refresh token reused", "This refresh token was used before; sign in again."
+        ),
+        "refresh_token_revoked": Kind(
+            401, "Refresh token revoked", "The session of this refresh token has ended."
+        ),
+        "operator_required": Kind(403, "Operator required", "Only an operator may do this."),
+        "route_not_found": Kind(404, "No such route", "There is nothing at this address."),
+        "user_not_found": Kind(404, "User not found", "There is no user usr_…."),
+        "wallet_not_found": Kind(404, "Wallet not found", "There is no wallet wal_…."),
+        "transfer_not_found": Kind(404, "Transfer not found", "There is no transfer trf_…."),
+        "destination_not_found": Kind(
+            404, "Destination not found", "There is no destination wallet wal_…."
+        ),
+        "recipient_not_found": Kind(
+            404, "Recipient not found", "Nobody with this email address has a USD wallet."
+        ),
+        "method_not_allowed": Kind(
+            405, "Method not allowed", "This address does not take that method."
+        ),
+        "email_taken": Kind(409, "Email taken", "This email address is registered already."),
+        "wallet_frozen": Kind(409, "Wallet frozen", "Wallet wal_… is frozen."),
+        "wallet_not_frozen": Kind(409, "Wallet not frozen", "Wallet wal_… is not frozen."),
+        "wallet_closed": Kind(409, "Wallet closed", "Wallet wal_… is closed."),
+        "wallet_in_use": Kind(409, "Wallet in use", "Wallet wal_… holds money; empty it first."),
+        "insufficient_funds": Kind(
+            409, "Insufficient funds", "Wallet wal_… does not have that much available."
+        ),
+        "transfer_terminal": Kind(409, "Transfer has ended", "Transfer trf_… has ended."),
+        "nothing_to_retry": Kind(409, "Nothing to retry", "No step of the transfer waits."),
+        "workflow_cannot_run": Kind(
+            409, "Workflow cannot run", "The workflow of the transfer does not answer."
+        ),
+        "body_too_large": Kind(413, "Body too large", "The body is larger than is taken here."),
+        "unsupported_media_type": Kind(
+            415, "Unsupported media type", "Send JSON: Content-Type: application/json."
+        ),
+        "validation_error": Kind(422, "Validation error", "The request is not valid: see errors."),
+        "cursor_invalid": Kind(422, "Cursor invalid", "The cursor is none of this list's."),
+        "same_wallet": Kind(422, "Same wallet", "Source and destination are the same wallet."),
+        "currency_mismatch": Kind(422, "Currency mismatch", "Wallet wal_… holds USD, not EUR."),
+        "balance_limit_exceeded": Kind(
+            422, "Balance limit exceeded", "Wallet wal_… cannot hold that much."
+        ),
+        "idempotency_key_reused": Kind(
+            422, "Idempotency key reused", "This key was used with another request."
+        ),
+        "internal_error": Kind(
+            500, "Internal error", "Something went wrong on our side; the request id finds it."
+        ),
+        "temporarily_unavailable": Kind(
+            503, "Temporarily unavailable", "The service cannot answer for the moment."
+        ),
+        "outcome_unknown": Kind(
+            503,
+            "Outcome unknown",
+            "It is not known yet whether this was written. Repeat with the same Idempotency-Key.",
+        ),
+    }
+)
+
+# What calls have in common, for ``documented``.
+ANYONE = ("temporarily_unavailable", "internal_error")
+USER = (
+    *ANYONE,
+    "authentication_required",
+    "token_invalid",
+    "token_expired",
+    "token_wrong_type",
+    "account_deactivated",
+)
+OPERATOR = (*USER, "operator_required")
+BODY = ("malformed_json", "body_too_large", "unsupported_media_type", "validation_error")
+KEYED = (
+    "idempotency_key_required",
+    "idempotency_key_invalid",
+    "idempotency_key_reused",
+    "outcome_unknown",
+)
+
+
+class FieldProblem(BaseModel):
+    """One field that is not as it should be."""
+
+    field: str = Field(examples=["amount"])
+    message: str = Field(examples=["Input should be greater than or equal to 1"])
+
+
+class Problem(BaseModel):
+    """Problem details; `code` is stable, and what programs should look at."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    request_id: str
+    errors: list[FieldProblem]
+
+
+def problem(
+    scope: Scope,
+    code: str,
+    *,
+    detail: str | None = None,
+    errors: Sequence[Mapping[str, str]] = (),
+    headers: Mapping[str, str] | None = None,
+) -> JSONResponse:
+    """The answer that tells of a problem; ``detail`` defaults to the table's."""
+    kind = KINDS[code]
+    content = _content(code, detail or kind.detail, scope["path"], scope[REQUEST_ID], errors)
+    return JSONResponse(
+        content,
+        status_code=kind.status,
+        headers={**_headers_for(code), **(headers or {})},
+        media_type=MEDIA_TYPE,
+    )
+
+
+def documented(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """The ``responses`` of a call that can give these codes, with an example of each."""
+    responses: dict[int | str, dict[str, Any]] = {}
+    for code in sorted(set(codes)):
+        kind = KINDS[code]
+        response = responses.setdefault(
+            kind.status,
+            {"content": {MEDIA_TYPE: {"schema": {"$ref": SCHEMA_REF}, "examples": {}}}},
+        )
+        examples = response["content"][MEDIA_TYPE]["examples"]
+        examples[code] = {"summary": kind.title, "value": _example(code)}
+        response["description"] = " · ".join(f"`{name}`" for name in examples)
+    return responses
+
+
+def _example(code: str) -> dict[str, Any]:
+    errors = (
+        [{"field": "amount", "message": "Input should be greater than or equal to 1"}]
+        if code == "validation_error"
+        else []
+    )
+    return _content(code, KINDS[code].detail, "/v1/…", _EXAMPLE_REQUEST_ID, errors)
+
+
+def _content(
+    code: str, detail: str, instance: str, request_id: str, errors: Sequence[Mapping[str, str]]
+) -> dict[str, Any]:
+    kind = KINDS[code]
+    return {
+        "type": f"urn:problem-type:payflow:{code}",
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+        "instance": instance,
+        "code": code,
+        "request_id": request_id,
+        "errors": list(errors),
+    }
+
+
+def _headers_for(code: str) -> dict[str, str]:
+    status = KINDS[code].status
+    if status == 401:
+        reason = ', error="invalid_token"' if code.startswith("token_") else ""  # RFC 6750 §3
+        return {"WWW-Authenticate": f'Bearer realm="payflow"{reason}'}
+    if status == 503:
+        return {"Retry-After": _RETRY_AFTER_S}
+    return {}

@@ -1,0 +1,1 @@
+"""The calls of version 1, a file for each resource."""

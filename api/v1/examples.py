@@ -1,0 +1,111 @@
+"""The people and things of the documentation: requests made of these can be sent as they are."""
+
+from typing import Any
+
+AT = "2026-01-31T12:00:00.000Z"
+ALICE_ID = "usr_01KDVE0A4Q5J7TP7S8R9VWXYZ5"
+ALICE_WALLET_ID = "wal_01KDVE0A4Q5J7TP7S8R9VWXYZ1"
+BOB_WALLET_ID = "wal_01KDVE0A4Q5J7TP7S8R9VWXYZ2"
+TRANSFER_ID = "trf_01KDVE0A4Q5J7TP7S8R9VWXYZ3"
+REFRESH_TOKEN = "pfr_8kR2mXq1nVb7cTz5LwJ9hYf3GdS6aPe0uIoQxWvBnMk"  # noqa: S105  # made up
+
+LOGIN = {"email": "alice@example.com", "password": "correct horse battery"}
+SIGN_UP = {**LOGIN, "name": "Alice", "phone": "+14155550123"}
+MOVEMENT = {"amount": 100_000, "currency": "USD", "reference": "top-up"}
+TRANSFER = {
+    "source_wallet_id": ALICE_WALLET_ID,
+    "destination_wallet_id": BOB_WALLET_ID,
+    "amount": 1250,
+    "currency": "USD",
+    "description": "Lunch",
+    "metadata": {"order": "4711"},
+}
+TRANSFER_BY_EMAIL = {
+    "source_wallet_id": ALICE_WALLET_ID,
+    "destination_email": "bob@example.com",
+    "amount": 1250,
+    "currency": "USD",
+}
+REASON = {"reason": "The customer asked for it, ticket 4711."}
+RULE = {
+    "step": "credit",
+    "failure_type": "reject",
+    "phase": "before",
+    "failure_rate": 1.0,
+    "transfer_ids": [],
+}
+SIMULATION = {"enabled": True, "rules": [RULE]}
+
+USER_ANSWER = {
+    "object": "user",
+    "id": ALICE_ID,
+    "email": "alice@example.com",
+    "name": "Alice",
+    "phone": "+14155550123",
+    "role": "user",
+    "created_at": AT,
+}
+WALLET_ANSWER = {
+    "object": "wallet",
+    "id": ALICE_WALLET_ID,
+    "owner_id": ALICE_ID,
+    "name": None,
+    "currency": "USD",
+    "balance": 100_000,
+    "held": 0,
+    "available": 100_000,
+    "status": "active",
+    "created_at": AT,
+}
+TOKENS_ANSWER = {
+    "access_token": "eyJhbGciOiJFZDI1NTE5IiwidHlwIjoiYXQrand0In0.…",
+    "refresh_token": REFRESH_TOKEN,
+    "token_type": "Bearer",
+    "expires_in": 900,
+}
+MOVEMENT_ANSWER = {
+    "object": "deposit",
+    "id": "dep_01KDVE0A4Q5J7TP7S8R9VWXYZ6",
+    "wallet_id": ALICE_WALLET_ID,
+    "amount": 100_000,
+    "currency": "USD",
+    "reference": "top-up",
+    "balance_after": 100_000,
+    "created_at": AT,
+}
+ENTRY_ANSWER = {
+    "object": "entry",
+    "id": "ent_01KDVE0A4Q5J7TP7S8R9VWXYZ7",
+    "wallet_id": ALICE_WALLET_ID,
+    "sequence": 2,
+    "kind": "debit",
+    "amount": -1250,
+    "currency": "USD",
+    "balance_after": 98_750,
+    "transfer_id": TRANSFER_ID,
+    "movement_id": None,
+    "created_at": AT,
+}
+TRANSFER_ANSWER = {
+    "object": "transfer",
+    "id": TRANSFER_ID,
+    "status": "completed",
+    "amount": 1250,
+    "currency": "USD",
+    "source_wallet_id": ALICE_WALLET_ID,
+    "destination_wallet_id": BOB_WALLET_ID,
+    "description": "Lunch",
+    "metadata": {"order": "4711"},
+    "failure": None,
+    "refunded": False,
+    "needs_attention": False,
+    "workflow_id": f"transfer/{TRANSFER_ID}",
+    "created_at": AT,
+    "updated_at": AT,
+    "completed_at": AT,
+}
+
+
+def list_of(thing: dict[str, Any]) -> dict[str, Any]:
+    """A list that holds one thing."""
+    return {"object": "list", "data": [thing], "has_more": False, "next_cursor": None}

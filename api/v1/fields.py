@@ -1,0 +1,104 @@
+"""The fields requests are made of: what is let in, and what is refused with a 422."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from email_validator import EmailNotValidError, validate_email
+from fastapi import Path
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from payflow.domain.money import MAX_AMOUNT_MINOR, is_currency
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # where the times in our ids begin
+
+
+def _without_control(text: str) -> str:
+    if any(character < " " or "\x7f" <= character <= "\x9f" for character in text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
+def _currency(code: str) -> str:
+    if not is_currency(code):
+        raise ValueError("must be an ISO 4217 currency code such as USD")
+    return code
+
+
+def _email(address: str) -> str:
+    try:
+        checked = validate_email(address, check_deliverability=False, test_environment=True)
+    except EmailNotValidError as error:
+        raise ValueError(str(error)) from None
+    return checked.normalized.lower()
+
+
+def _rfc3339(value: object) -> object:
+    if isinstance(value, str) and "T" not in value.upper():
+        raise ValueError("must be an RFC 3339 time such as 2026-01-31T12:00:00Z")
+    return value
+
+
+def _since_1970(moment: datetime) -> datetime:
+    if moment < _EPOCH:
+        raise ValueError("must not be before 1970")
+    return moment
+
+
+_Clean = AfterValidator(_without_control)
+_CLEAN = {"pattern": r"^[^\x00-\x1f\x7f-\x9f]*$"}  # the same, for the documentation
+
+Amount = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=1,
+        le=MAX_AMOUNT_MINOR,
+        description="Minor units of the currency: 1250 is 12.50 USD.",
+    ),
+]
+Currency = Annotated[
+    str,
+    Field(min_length=3, max_length=3, description="ISO 4217 code of the wallet's currency."),
+    AfterValidator(_currency),
+]
+Email = Annotated[
+    str,
+    Field(min_length=3, max_length=254, json_schema_extra={"format": "email"}),
+    AfterValidator(_email),
+]
+NewPassword = Annotated[str, Field(min_length=8, max_length=128, json_schema_extra=_CLEAN), _Clean]
+Password = Annotated[str, Field(min_length=1, max_length=128, json_schema_extra=_CLEAN), _Clean]
+Name = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra=_CLEAN), _Clean]
+Phone = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$", description="E.164.")]
+Reason = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=500,
+        description="Why; kept in the audit log.",
+        json_schema_extra=_CLEAN,
+    ),
+    _Clean,
+]
+Description = Annotated[str, Field(max_length=500, json_schema_extra=_CLEAN), _Clean]
+Reference = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra=_CLEAN), _Clean]
+AnyId = Annotated[str, Field(min_length=1, max_length=64, json_schema_extra=_CLEAN), _Clean]
+Token = Annotated[str, Field(min_length=1, max_length=2_048, json_schema_extra=_CLEAN), _Clean]
+Metadata = Annotated[
+    dict[
+        Annotated[str, Field(min_length=1, max_length=40, json_schema_extra=_CLEAN), _Clean],
+        Annotated[str, Field(max_length=500, json_schema_extra=_CLEAN), _Clean],
+    ],
+    Field(max_length=50, description="Up to 50 keys of 40 characters, values of 500."),
+]
+Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_since_1970)]
+
+WalletId = Annotated[str, Path(examples=["wal_01KDVE0A4Q5J7TP7S8R9VWXYZ1"])]
+TransferId = Annotated[str, Path(examples=["trf_01KDVE0A4Q5J7TP7S8R9VWXYZ3"])]
+UserId = Annotated[str, Path(examples=["usr_01KDVE0A4Q5J7TP7S8R9VWXYZ5"])]
+
+
+class Body(BaseModel):
+    """A request's body or query: what it does not name is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,0 +1,165 @@
+"""Transfers: accepted, read, listed, and repaired by operators."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import JSONResponse
+
+from api.acts import Acting
+from api.dependencies import Viewer, request_id_of
+from api.idempotency import PARAMETER as IDEMPOTENCY_KEY
+from api.idempotency import Claim
+from api.pages import id_after, page_object
+from api.parts import Ask, Parts
+from api.preferences import PARAMETER as PREFER
+from api.preferences import Wait
+from api.problems import BODY, KEYED, OPERATOR, USER, documented
+from api.v1.answers import ListAnswer, TransferAnswer, answer
+from api.v1.fields import TransferId
+from api.v1.schemas import NewTransfer, OperatorReason, TransferQuery
+from payflow.domain.errors import Trouble
+from payflow.domain.identifiers import Prefix
+from payflow.domain.ports import Written
+from payflow.domain.representation import transfer_object
+from payflow.domain.transfers import Transfer, TransferStatus
+
+router = APIRouter(prefix="/v1/transfers", tags=["transfers"])
+
+_VERB = (*OPERATOR, *BODY, "transfer_not_found", "workflow_cannot_run")
+_HEADERS = {
+    "Location": {"description": "The transfer's address.", "schema": {"type": "string"}},
+    "Idempotent-Replayed": {
+        "description": "`true` when the key was used before.",
+        "schema": {"type": "string"},
+    },
+    "Preference-Applied": {
+        "description": "The `wait` that was honoured.",
+        "schema": {"type": "string"},
+    },
+}
+_ACCEPTED: dict[int | str, dict[str, Any]] = {
+    201: {
+        "model": TransferAnswer,
+        "description": "The transfer has ended, however it ended.",
+        "headers": _HEADERS,
+    },
+    202: {"headers": _HEADERS},
+}
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=TransferAnswer,
+    summary="Make a transfer",
+    response_description="The transfer is accepted and under way.",
+    responses={
+        **_ACCEPTED,
+        **documented(
+            *USER,
+            *BODY,
+            *KEYED,
+            "wallet_not_found",
+            "destination_not_found",
+            "recipient_not_found",
+            "same_wallet",
+            "currency_mismatch",
+        ),
+    },
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY, PREFER]},
+)
+async def make_transfer(
+    body: NewTransfer, viewer: Viewer, claim: Claim, wait_s: Wait, ask: Ask, request: Request
+) -> JSONResponse:
+    """Accept a transfer, and start the saga that carries it out.
+
+    202 while it is under way; 201 when it has ended as we answer, for which `Prefer: wait=N`
+    waits. A lack of funds is an outcome of the saga (`failed`), not an error of the request.
+    """
+    request_id = request_id_of(request)
+    written = await ask.transfers.accept(body.order(viewer.user_id, request_id), claim)
+    transfer = await _set_off(ask, written.thing, request_id, wait_s)
+    status = 201 if transfer.status.is_terminal else 202
+    return answer(transfer_object(transfer), status, _headers(written, wait_s))
+
+
+@router.get(
+    "",
+    response_model=ListAnswer[TransferAnswer],
+    summary="List transfers",
+    responses=documented(*USER, "validation_error", "cursor_invalid"),
+)
+async def list_transfers(
+    query: Annotated[TransferQuery, Query()], viewer: Viewer, ask: Ask
+) -> JSONResponse:
+    """The transfers the caller is a party of, newest first; an operator sees all."""
+    after = id_after(query.cursor, Prefix.TRANSFER)
+    page = await ask.transfers.list(viewer, query.wanted(), limit=query.limit, after=after)
+    return answer(page_object(page, transfer_object))
+
+
+@router.get(
+    "/{transfer_id}",
+    response_model=TransferAnswer,
+    summary="Read a transfer",
+    responses=documented(*USER, "transfer_not_found"),
+)
+async def read_transfer(transfer_id: TransferId, viewer: Viewer, ask: Ask) -> JSONResponse:
+    """A transfer the caller is a party of; an operator reads any."""
+    return answer(transfer_object(await ask.transfers.get(transfer_id, viewer)))
+
+
+@router.post(
+    "/{transfer_id}/retry",
+    response_model=TransferAnswer,
+    summary="Retry the pending step",
+    responses=documented(*_VERB, "nothing_to_retry"),
+)
+async def retry(
+    transfer_id: TransferId, body: OperatorReason, operator: Acting, ask: Ask
+) -> JSONResponse:
+    """Run the pending step now instead of when its back-off ends. Operators only."""
+    transfer = await ask.transfers.get(transfer_id, operator.principal)
+    work = ask.sagas.retry(transfer, actor=operator.principal.user_id, reason=body.reason)
+    await operator.does("retry", transfer_id, body.reason, work)
+    return answer(transfer_object(await ask.transfers.get(transfer_id, operator.principal)))
+
+
+@router.post(
+    "/{transfer_id}/refund",
+    response_model=TransferAnswer,
+    summary="Give the money back",
+    responses=documented(*_VERB, "transfer_terminal"),
+)
+async def refund(
+    transfer_id: TransferId, body: OperatorReason, operator: Acting, ask: Ask
+) -> JSONResponse:
+    """Settle the pending step and give the money back, unless it has landed. Operators only."""
+    transfer = await ask.transfers.get(transfer_id, operator.principal)
+    work = ask.sagas.refund(transfer, actor=operator.principal.user_id, reason=body.reason)
+    await operator.does("refund", transfer_id, body.reason, work, lambda said: said or "pending")
+    return answer(transfer_object(await ask.transfers.get(transfer_id, operator.principal)))
+
+
+async def _set_off(ask: Parts, transfer: Transfer, request_id: str, wait_s: int | None) -> Transfer:
+    """Start the saga of an accepted transfer and wait as asked.
+
+    The transfer runs whatever happens here, so trouble with waiting is no error.
+    """
+    if transfer.status is TransferStatus.INITIATED:
+        await ask.sagas.start(transfer, request_id)
+    if wait_s is None or transfer.status.is_terminal:
+        return transfer
+    try:
+        return await ask.transfers.wait_terminal(transfer.id, wait_s)
+    except Trouble:
+        return transfer
+
+
+def _headers(written: Written[Transfer], wait_s: int | None) -> dict[str, str]:
+    headers = {"Location": f"/v1/transfers/{written.thing.id}"}
+    if written.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    if wait_s is not None:
+        headers["Preference-Applied"] = f"wait={wait_s}"
+    return headers
