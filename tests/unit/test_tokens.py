@@ -2,7 +2,7 @@
 
 import base64
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +15,14 @@ from payflow.auth.tokens import AccessTokens
 from payflow.domain.errors import TokenExpired, TokenInvalid, TokenWrongType
 from payflow.domain.users import Role, User
 from payflow.settings import Settings
+from tests.fakes import START, StandingClock
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
 ALICE = User("usr_01KDVDS0R0ALCE00000000000A", "alice@example.com", "Alice", START)
 
 
-class SetClock:
-    """A clock that stands where it is put."""
-
-    def __init__(self) -> None:
-        self.moment = START
-
-    def now(self) -> datetime:
-        return self.moment
-
-
 @pytest.fixture
-def clock() -> SetClock:
-    return SetClock()
+def clock() -> StandingClock:
+    return StandingClock()
 
 
 @pytest.fixture
@@ -46,7 +36,7 @@ def keys(settings: Settings) -> SigningKeys:
 
 
 @pytest.fixture
-def tokens(keys: SigningKeys, settings: Settings, clock: SetClock) -> AccessTokens:
+def tokens(keys: SigningKeys, settings: Settings, clock: StandingClock) -> AccessTokens:
     return AccessTokens(keys, settings, clock)
 
 
@@ -128,12 +118,12 @@ def test_a_token_of_ours_with_another_header_is_invalid(
 
 
 def test_a_token_is_good_until_its_last_second_and_expired_after_it(
-    tokens: AccessTokens, clock: SetClock
+    tokens: AccessTokens, clock: StandingClock
 ) -> None:
     token = tokens.issue(ALICE, "family")
-    clock.moment = START + timedelta(seconds=899)
+    clock.move(timedelta(seconds=899))
     assert tokens.verify(token).user_id == ALICE.id
-    clock.moment = START + timedelta(seconds=900)
+    clock.move(timedelta(seconds=1))
     with pytest.raises(TokenExpired):
         tokens.verify(token)
 
