@@ -4,16 +4,16 @@ from typing import Any
 
 from payflow.domain.errors import IdempotencyKeyReused
 from payflow.domain.ports import IdempotencyClaim
-from payflow.storage.documents import JournalDocument
+from payflow.storage.transactions import Collection
 
 
-async def find_claimed(claim: IdempotencyClaim) -> dict[str, Any] | None:
+async def find_claimed(journal: Collection, claim: IdempotencyClaim) -> dict[str, Any] | None:
     """The journal document that holds the key, read with majority concern.
 
     Raises:
         IdempotencyKeyReused: it stands for another request.
     """
-    document = await JournalDocument.get_pymongo_collection().find_one(
+    document = await journal.find_one(
         {"idempotency.user_id": claim.user_id, "idempotency.key": claim.key}
     )
     if document is not None and document["idempotency"]["request_hash"] != claim.request_hash:

@@ -22,6 +22,7 @@ from payflow.settings import Settings
 from payflow.storage.accounts import MongoAccounts
 from payflow.storage.audit import MongoAuditLog
 from payflow.storage.bell import TerminalBell
+from payflow.storage.books_collections import BooksCollections
 from payflow.storage.connection import bind_documents, open_client
 from payflow.storage.identity import SystemClock
 from payflow.storage.posting import PostingEngine
@@ -69,8 +70,9 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
     )
     async with open_client(settings) as client, redis, TerminalBell(redis) as bell:
         await bind_documents(client, settings)
+        collections = BooksCollections.of(client, settings.mongo_database)
         rehearsal = MongoRehearsal()
-        async with PostingEngine(client, clock, bell) as engine:
+        async with PostingEngine(collections, clock, bell) as engine:
             books: Books = engine
             if settings.rehearsal_allowed:
                 books = RehearsingBooks(engine, rehearsal, random.random)
@@ -82,6 +84,6 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
                 probes=(MongoProbe(client), RedisProbe(redis)),
                 refresh_tokens=MongoRefreshTokens(client),
                 rehearsal=rehearsal,
-                transfers=MongoTransfers(client, clock, bell),
-                wallets=MongoWallets(client, clock),
+                transfers=MongoTransfers(collections, clock, bell),
+                wallets=MongoWallets(collections, clock),
             )

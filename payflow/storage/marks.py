@@ -5,14 +5,18 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from payflow.domain.identifiers import Prefix, park_key
 from payflow.domain.ports import Clock, Origin
 from payflow.domain.transfers import TransferStatus
-from payflow.storage.documents import JournalDocument, TransferDocument
+from payflow.storage.books_collections import BooksCollections
 from payflow.storage.identity import new_id
 from payflow.storage.mapping import origin_fields, to_transfer, transfer_event, transfer_state
-from payflow.storage.transactions import Client, in_transaction
+from payflow.storage.transactions import in_transaction
 
 
 async def park_transfer(
-    client: Client, clock: Clock, transfer_id: str, while_in: TransferStatus, origin: Origin
+    books: BooksCollections,
+    clock: Clock,
+    transfer_id: str,
+    while_in: TransferStatus,
+    origin: Origin,
 ) -> None:
     """Flag the transfer and journal the mark, in one transaction.
 
@@ -21,18 +25,17 @@ async def park_transfer(
     """
 
     async def work(session: AsyncClientSession) -> None:
-        transfers = TransferDocument.get_pymongo_collection()
         wanted = {"_id": transfer_id, "status": while_in.value, "needs_attention": False}
-        fields = await transfers.find_one(wanted, session=session)
+        fields = await books.transfers.find_one(wanted, session=session)
         if fields is None:
             return
         parked = to_transfer(fields).parked(clock.now())
-        await transfers.update_one(
+        await books.transfers.update_one(
             {**wanted, "sequence": fields["sequence"]},
             {"$set": transfer_state(parked)},
             session=session,
         )
-        await JournalDocument.get_pymongo_collection().insert_one(
+        await books.journal.insert_one(
             {
                 "_id": park_key(transfer_id, parked.sequence),
                 "leg": "park",
@@ -47,4 +50,4 @@ async def park_transfer(
             session=session,
         )
 
-    await in_transaction(client, work)
+    await in_transaction(books.client, work)

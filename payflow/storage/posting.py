@@ -23,10 +23,11 @@ from payflow.domain.ledger import LegRequest, StepAnswer, Verdict
 from payflow.domain.ports import Clock, Origin
 from payflow.domain.transfers import TransferStatus
 from payflow.storage.bell import TerminalBell
+from payflow.storage.books_collections import BooksCollections
 from payflow.storage.idle_transactions import end_idle_transactions
 from payflow.storage.marks import park_transfer
 from payflow.storage.posting_group import OriginatedLeg, PostingGroup, wallet_of
-from payflow.storage.transactions import Client, WriteConflict, attempt, is_conflict, pause
+from payflow.storage.transactions import WriteConflict, attempt, is_conflict, pause
 
 MAX_GROUP = 200  # legs; a longer transaction makes itself conflict
 LINGER_S = 0.002  # under load only: what arrives meanwhile rides along for nothing
@@ -51,11 +52,12 @@ class _LaneTaken(Exception):
 class PostingEngine:
     """``Books`` over MongoDB, one per process: ``async with`` starts it, leaving drains it."""
 
-    def __init__(self, client: Client, clock: Clock, bell: TerminalBell) -> None:
-        self._client = client
+    def __init__(self, books: BooksCollections, clock: Clock, bell: TerminalBell) -> None:
+        self._books = books
+        self._client = books.client
         self._clock = clock
         self._bell = bell
-        self._group = PostingGroup(clock)
+        self._group = PostingGroup(books, clock)
         self._known: dict[str, _Waiting] = {}
         self._queue: deque[_Waiting] = deque()
         self._lanes: dict[str, deque[_Waiting]] = {}
@@ -93,7 +95,7 @@ class PostingEngine:
 
     async def park(self, transfer_id: str, while_in: TransferStatus, origin: Origin) -> None:
         """Mark the transfer as needing an operator, unless it went on."""
-        await park_transfer(self._client, self._clock, transfer_id, while_in, origin)
+        await park_transfer(self._books, self._clock, transfer_id, while_in, origin)
 
     def _forget(self, key: str, answer: asyncio.Future[StepAnswer]) -> None:
         self._known.pop(key, None)

@@ -20,7 +20,7 @@ from payflow.domain.ledger import (
 from payflow.domain.ports import Clock, Origin
 from payflow.domain.transfers import Transfer
 from payflow.domain.wallets import Wallet
-from payflow.storage.documents import JournalDocument, TransferDocument, WalletDocument
+from payflow.storage.books_collections import BooksCollections
 from payflow.storage.identity import new_id
 from payflow.storage.mapping import (
     from_entry,
@@ -43,11 +43,11 @@ class OriginatedLeg:
 class PostingGroup:
     """Reads and writes the three collections that a leg concerns."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, books: BooksCollections, clock: Clock) -> None:
         self._clock = clock
-        self._journal: Collection = JournalDocument.get_pymongo_collection()
-        self._transfers: Collection = TransferDocument.get_pymongo_collection()
-        self._wallets: Collection = WalletDocument.get_pymongo_collection()
+        self._journal = books.journal
+        self._transfers = books.transfers
+        self._wallets = books.wallets
 
     async def transfers_of(
         self, legs: Sequence[OriginatedLeg], session: AsyncClientSession

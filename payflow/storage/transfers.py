@@ -26,13 +26,8 @@ from payflow.domain.transfers import Transfer, TransferStatus
 from payflow.domain.users import Principal
 from payflow.domain.wallets import Wallet, WalletStatus
 from payflow.storage.bell import TerminalBell
+from payflow.storage.books_collections import BooksCollections
 from payflow.storage.claims import find_claimed
-from payflow.storage.documents import (
-    JournalDocument,
-    TransferDocument,
-    UserDocument,
-    WalletDocument,
-)
 from payflow.storage.identity import lowest_id, new_id
 from payflow.storage.mapping import (
     claim_fields,
@@ -42,7 +37,7 @@ from payflow.storage.mapping import (
     transfer_event,
 )
 from payflow.storage.pages import page_of
-from payflow.storage.transactions import Client, in_transaction, translated
+from payflow.storage.transactions import in_transaction, translated
 
 _UNFINISHED = [status.value for status in TransferStatus if not status.is_terminal]
 
@@ -50,8 +45,8 @@ _UNFINISHED = [status.value for status in TransferStatus if not status.is_termin
 class MongoTransfers:
     """The ``Transfers`` port."""
 
-    def __init__(self, client: Client, clock: Clock, bell: TerminalBell) -> None:
-        self._client = client
+    def __init__(self, books: BooksCollections, clock: Clock, bell: TerminalBell) -> None:
+        self._books = books
         self._clock = clock
         self._bell = bell
 
@@ -77,7 +72,7 @@ class MongoTransfers:
         if not viewer.is_operator:
             wanted["party_ids"] = viewer.user_id
         with translated():
-            fields = await TransferDocument.get_pymongo_collection().find_one(wanted)
+            fields = await self._books.transfers.find_one(wanted)
         if fields is None:
             raise NotFound("transfer", transfer_id)
         return to_transfer(fields)
@@ -86,7 +81,7 @@ class MongoTransfers:
         self, viewer: Principal, wanted: TransferFilter, *, limit: int, after: str | None
     ) -> Page[Transfer]:
         """The transfers the viewer may see, newest first."""
-        found = TransferDocument.get_pymongo_collection().find(
+        found = self._books.transfers.find(
             _query(viewer, wanted, after), sort=[("_id", DESCENDING)], limit=limit + 1
         )
         with translated():
@@ -98,9 +93,7 @@ class MongoTransfers:
 
         async def read() -> Transfer:
             with translated():
-                fields = await TransferDocument.get_pymongo_collection().find_one(
-                    {"_id": transfer_id}
-                )
+                fields = await self._books.transfers.find_one({"_id": transfer_id})
             if fields is None:
                 raise NotFound("transfer", transfer_id)
             return to_transfer(fields)
@@ -112,25 +105,21 @@ class MongoTransfers:
         with translated():
             return {
                 fields["_id"]: to_transfer(fields)
-                async for fields in TransferDocument.get_pymongo_collection().find(
-                    {"status": {"$in": _UNFINISHED}}
-                )
+                async for fields in self._books.transfers.find({"status": {"$in": _UNFINISHED}})
             }
 
     async def _claimed(self, claim: IdempotencyClaim) -> Transfer | None:
-        init = await find_claimed(claim)
+        init = await find_claimed(self._books.journal, claim)
         if init is None:
             return None
-        fields = await TransferDocument.get_pymongo_collection().find_one(
-            {"_id": init["transfer_id"]}
-        )
+        fields = await self._books.transfers.find_one({"_id": init["transfer_id"]})
         return to_transfer(fields) if fields else None
 
     async def _draw_up(self, order: TransferOrder) -> Transfer:
-        source = await _wallet(order.source_wallet_id)
+        source = await self._wallet(order.source_wallet_id)
         if source is None or source.owner_id != order.payer_id:
             raise NotFound("wallet", order.source_wallet_id)
-        destination = await _destination(order)
+        destination = await self._destination(order)
         if source.id == destination.id:
             raise SameWallet
         for wallet in (source, destination):
@@ -169,42 +158,37 @@ class MongoTransfers:
         }
 
         async def work(session: AsyncClientSession) -> None:
-            await JournalDocument.get_pymongo_collection().insert_one(init, session=session)
-            await TransferDocument.get_pymongo_collection().insert_one(
-                from_transfer(transfer), session=session
+            await self._books.journal.insert_one(init, session=session)
+            await self._books.transfers.insert_one(from_transfer(transfer), session=session)
+
+        await in_transaction(self._books.client, work)
+
+    async def _wallet(self, wallet_id: str) -> Wallet | None:
+        fields = await self._books.wallets.find_one({"_id": wallet_id})
+        return to_wallet(fields) if fields else None
+
+    async def _destination(self, order: TransferOrder) -> Wallet:
+        if order.destination_wallet_id is not None:
+            wallet = await self._wallet(order.destination_wallet_id)
+            if wallet is None:
+                raise DestinationNotFound(order.destination_wallet_id)
+            return wallet
+        return await self._wallet_of_email(order.destination_email or "", order.money.currency)
+
+    async def _wallet_of_email(self, email: str, currency: str) -> Wallet:
+        """The oldest wallet of that person in that currency; one that is not closed goes first."""
+        user = await self._books.users.find_one({"email": email}, {"_id": 1})
+        if user is None:
+            raise RecipientNotFound(currency)
+        candidates = [
+            to_wallet(fields)
+            async for fields in self._books.wallets.find(
+                {"owner_id": user["_id"], "currency": currency}
             )
-
-        await in_transaction(self._client, work)
-
-
-async def _wallet(wallet_id: str) -> Wallet | None:
-    fields = await WalletDocument.get_pymongo_collection().find_one({"_id": wallet_id})
-    return to_wallet(fields) if fields else None
-
-
-async def _destination(order: TransferOrder) -> Wallet:
-    if order.destination_wallet_id is not None:
-        wallet = await _wallet(order.destination_wallet_id)
-        if wallet is None:
-            raise DestinationNotFound(order.destination_wallet_id)
-        return wallet
-    return await _wallet_of_email(order.destination_email or "", order.money.currency)
-
-
-async def _wallet_of_email(email: str, currency: str) -> Wallet:
-    """The oldest wallet of that person in that currency; one that is not closed goes first."""
-    user = await UserDocument.get_pymongo_collection().find_one({"email": email}, {"_id": 1})
-    if user is None:
-        raise RecipientNotFound(currency)
-    candidates = [
-        to_wallet(fields)
-        async for fields in WalletDocument.get_pymongo_collection().find(
-            {"owner_id": user["_id"], "currency": currency}
-        )
-    ]
-    if not candidates:
-        raise RecipientNotFound(currency)
-    return min(candidates, key=lambda w: (w.status is WalletStatus.CLOSED, w.id))
+        ]
+        if not candidates:
+            raise RecipientNotFound(currency)
+        return min(candidates, key=lambda w: (w.status is WalletStatus.CLOSED, w.id))
 
 
 def _query(viewer: Principal, wanted: TransferFilter, after: str | None) -> dict[str, Any]:

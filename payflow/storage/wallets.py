@@ -20,8 +20,8 @@ from payflow.domain.ports import (
 from payflow.domain.transfers import TransferStatus
 from payflow.domain.users import Principal
 from payflow.domain.wallets import Wallet, WalletStatus, closed, frozen, unfrozen
+from payflow.storage.books_collections import BooksCollections
 from payflow.storage.claims import find_claimed
-from payflow.storage.documents import JournalDocument, TransferDocument, WalletDocument
 from payflow.storage.identity import new_id
 from payflow.storage.mapping import (
     from_movement,
@@ -32,8 +32,6 @@ from payflow.storage.mapping import (
 )
 from payflow.storage.pages import page_of
 from payflow.storage.transactions import (
-    Client,
-    Collection,
     WriteConflict,
     in_transaction,
     translated,
@@ -55,15 +53,15 @@ def new_wallet(owner_id: str, currency: str, name: str | None, clock: Clock) -> 
 class MongoWallets:
     """The ``Wallets`` port."""
 
-    def __init__(self, client: Client, clock: Clock) -> None:
-        self._client = client
+    def __init__(self, books: BooksCollections, clock: Clock) -> None:
+        self._books = books
         self._clock = clock
 
     async def open(self, owner_id: str, currency: str, name: str | None) -> Wallet:
         """Open an empty, active wallet."""
         wallet = new_wallet(owner_id, currency, name, self._clock)
         with translated():
-            await WalletDocument.get_pymongo_collection().insert_one(from_wallet(wallet))
+            await self._books.wallets.insert_one(from_wallet(wallet))
         return wallet
 
     async def get(self, wallet_id: str, viewer: Principal) -> Wallet:
@@ -76,9 +74,7 @@ class MongoWallets:
         query: dict[str, Any] = {"owner_id": viewer.user_id}
         if after is not None:
             query["_id"] = {"$lt": after}
-        found = WalletDocument.get_pymongo_collection().find(
-            query, sort=[("_id", DESCENDING)], limit=limit + 1
-        )
+        found = self._books.wallets.find(query, sort=[("_id", DESCENDING)], limit=limit + 1)
         with translated():
             documents = await found.to_list()
         return page_of([to_wallet(fields) for fields in documents], limit, lambda w: w.id)
@@ -89,7 +85,7 @@ class MongoWallets:
         """The wallet's ledger entries, newest first."""
         await self.get(wallet_id, viewer)
         before = {"$lt": int(after)} if after is not None else {"$gt": 0}
-        found = JournalDocument.get_pymongo_collection().find(
+        found = self._books.journal.find(
             {"wallet_id": wallet_id, "wallet_sequence": before},
             sort=[("wallet_sequence", DESCENDING)],
             limit=limit + 1,
@@ -107,19 +103,19 @@ class MongoWallets:
             if before.status is status:
                 return before
             after = await self._with_status(before, status, session)
-            await WalletDocument.get_pymongo_collection().update_one(
+            await self._books.wallets.update_one(
                 {"_id": wallet_id}, {"$set": {"status": after.status.value}}, session=session
             )
             return after
 
-        return await in_transaction(self._client, work)
+        return await in_transaction(self._books.client, work)
 
     async def move(
         self, order: MovementOrder, claim: IdempotencyClaim, viewer: Principal
     ) -> Written[Movement]:
         """Deposit or withdraw, in one transaction around one journal document."""
         with translated():
-            if winner := await find_claimed(claim):
+            if winner := await find_claimed(self._books.journal, claim):
                 return Written(to_movement(winner), replayed=True)
         now = self._clock.now()
         movement = Movement(
@@ -134,7 +130,7 @@ class MongoWallets:
             written = await self._write(movement, claim, viewer)
         except DuplicateKeyError:
             with translated():
-                if winner := await find_claimed(claim):
+                if winner := await find_claimed(self._books.journal, claim):
                     return Written(to_movement(winner), replayed=True)
             raise
         return Written(written, replayed=False)
@@ -142,13 +138,12 @@ class MongoWallets:
     async def _write(
         self, movement: Movement, claim: IdempotencyClaim, viewer: Principal
     ) -> Movement:
-        wallets = WalletDocument.get_pymongo_collection()
 
         async def work(session: AsyncClientSession) -> Movement:
             visible = _visible(movement.wallet_id, viewer)
             before = to_wallet(await self._read(visible, session))
             after = decide_movement(movement, before)
-            moved = await wallets.update_one(
+            moved = await self._books.wallets.update_one(
                 {"_id": before.id, "sequence": before.sequence},
                 {"$set": {"balance": after.balance, "sequence": after.sequence}},
                 session=session,
@@ -162,10 +157,10 @@ class MongoWallets:
                 entry_id=new_id(Prefix.ENTRY),
                 event_id=new_id(Prefix.EVENT),
             )
-            await JournalDocument.get_pymongo_collection().insert_one(document, session=session)
+            await self._books.journal.insert_one(document, session=session)
             return to_movement(document)
 
-        return await in_transaction(self._client, work)
+        return await in_transaction(self._books.client, work)
 
     async def _with_status(
         self, wallet: Wallet, status: WalletStatus, session: AsyncClientSession
@@ -174,7 +169,7 @@ class MongoWallets:
             return frozen(wallet)
         if status is WalletStatus.ACTIVE:
             return unfrozen(wallet)
-        under_way = await TransferDocument.get_pymongo_collection().count_documents(
+        under_way = await self._books.transfers.count_documents(
             {"source_wallet_id": wallet.id, "status": {"$in": _IN_TRANSIT}},
             limit=1,
             session=session,
@@ -184,8 +179,7 @@ class MongoWallets:
     async def _read(
         self, wanted: dict[str, Any], session: AsyncClientSession | None = None
     ) -> dict[str, Any]:
-        wallets: Collection = WalletDocument.get_pymongo_collection()
-        fields = await wallets.find_one(wanted, session=session)
+        fields = await self._books.wallets.find_one(wanted, session=session)
         if fields is None:
             raise NotFound("wallet", wanted["_id"])
         return fields

@@ -1,0 +1,39 @@
+"""The collections the books are kept in, of one client: what money moves through.
+
+Beanie binds a document class to one database for the whole process; the books' writers take
+their collections from the client they were given, so that two of them can live side by side.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+from payflow.storage.documents import (
+    JournalDocument,
+    TransferDocument,
+    UserDocument,
+    WalletDocument,
+)
+from payflow.storage.transactions import Client, Collection
+
+
+@dataclass(frozen=True, slots=True)
+class BooksCollections:
+    """Journal, transfers and wallets, and the client whose sessions write them together."""
+
+    client: Client
+    journal: Collection
+    transfers: Collection
+    wallets: Collection
+    users: Collection  # read only: whom an email address pays
+
+    @classmethod
+    def of(cls, client: Client, database: str) -> Self:
+        """The collections of one database."""
+        kept = client[database]
+        return cls(
+            client=client,
+            journal=kept[JournalDocument.Settings.name],
+            transfers=kept[TransferDocument.Settings.name],
+            wallets=kept[WalletDocument.Settings.name],
+            users=kept[UserDocument.Settings.name],
+        )
