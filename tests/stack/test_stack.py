@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-from pymongo import AsyncMongoClient
 
 from cli.apps import Layout
 from cli.pids import birth
@@ -26,11 +25,12 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 async def stack(data_dir: Path) -> AsyncIterator[EmbeddedStack]:
-    async with EmbeddedStack(options(data_dir, layout=Layout(apis=2, workers=1))) as stack:
+    async with EmbeddedStack(options(data_dir)) as stack:
         yield stack
 
 
-def options(data_dir: Path, *, layout: Layout) -> StackOptions:
+def options(data_dir: Path) -> StackOptions:
+    layout = Layout(apis=2, workers=1)
     return StackOptions(data_dir, layout=layout, namespace=NAMESPACE, env={"PAYFLOW_ENV": "test"})
 
 
@@ -93,30 +93,3 @@ async def test_a_server_can_be_down_for_a_while(stack: EmbeddedStack) -> None:
         await stack.bring_up("redis")
 
     assert degraded.status_code == 200  # money moves without Redis
-
-
-async def test_the_books_outlive_a_stop_even_when_mongod_must_move(tmp_path: Path) -> None:
-    async with EmbeddedStack(options(tmp_path, layout=Layout())) as stack:
-        await _write(stack.addresses.mongo_url)
-        pids = [stack.pid(name) for name in stack.names]
-    assert [pid for pid in pids if birth(pid)] == []
-    assert not (tmp_path / "stack.json").exists()
-    book = tmp_path / "ports.json"
-    book.write_text(json.dumps({**json.loads(book.read_text()), "mongod": 0}))
-
-    async with EmbeddedStack(options(tmp_path, layout=Layout())) as again:
-        assert await _read(again.addresses.mongo_url) == 1
-        assert again.addresses.temporal_address == stack.addresses.temporal_address
-        assert again.addresses.mongo_url != stack.addresses.mongo_url
-
-
-async def _write(url: str) -> None:
-    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(url, w="majority", journal=True)
-    async with client:
-        await client["elsewhere"]["notes"].insert_one({"_id": "kept"})
-
-
-async def _read(url: str) -> int:
-    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(url)
-    async with client:
-        return await client["elsewhere"]["notes"].count_documents({"_id": "kept"})
