@@ -26,6 +26,7 @@ class ChildSpec:
     port: int | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     stop_grace_s: float = 15.0
+    death_signal: signal.Signals = signal.SIGTERM  # what it gets when we die ourselves
 
 
 class ChildFailed(CliError):
@@ -98,7 +99,7 @@ class Child:
 
     def _launched(self) -> tuple[str, ...]:
         """The command under the launcher; isolated, so that it starts in 20 ms."""
-        starter, death_signal = str(os.getpid()), str(int(signal.SIGTERM))
+        starter, death_signal = str(os.getpid()), str(int(self.spec.death_signal))
         launch = (sys.executable, "-I", "-S", str(LAUNCHER), starter, death_signal)
         return (*launch, *self.spec.command)
 
