@@ -26,7 +26,9 @@ def _currency(code: str) -> str:
 
 def _email(address: str) -> str:
     try:
-        checked = validate_email(address, check_deliverability=False, test_environment=True)
+        checked = validate_email(
+            address, check_deliverability=False, strict=True, test_environment=True
+        )
     except EmailNotValidError as error:
         raise ValueError(str(error)) from None
     return checked.normalized.lower()
