@@ -73,10 +73,14 @@ class TemporalSagas:
 
     async def retry(self, transfer: Transfer, *, actor: str, reason: str) -> None:
         """Run the pending step now."""
+        if transfer.status.is_terminal:
+            raise NothingToRetry(transfer.id)
         await self._update(transfer, RETRY_UPDATE, OperatorOrder(actor, reason))
 
     async def refund(self, transfer: Transfer, *, actor: str, reason: str) -> str | None:
         """Settle the pending step and give the money back."""
+        if transfer.status.is_terminal:
+            raise TransferTerminal(transfer.id, transfer.status)
         return await self._update(transfer, REFUND_UPDATE, OperatorOrder(actor, reason))
 
     async def _update(self, transfer: Transfer, verb: str, order: OperatorOrder) -> str | None:

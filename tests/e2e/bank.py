@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Self
@@ -41,7 +41,7 @@ class Bank:
             timeout=40, trust_env=False, limits=httpx.Limits(max_connections=300)
         )
     )
-    turn: count[int] = field(default_factory=count)
+    turn: Iterator[int] = field(default_factory=count)
 
     async def __aenter__(self) -> Self:
         return self

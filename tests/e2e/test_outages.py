@@ -1,0 +1,107 @@
+"""What leans on what: without Temporal transfers wait, without Redis nothing is missed."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from cli.stack import EmbeddedStack
+from tests.e2e.auditing import Database, check_the_books
+from tests.e2e.bank import Bank, new_key, order
+
+
+@asynccontextmanager
+async def without(stack: EmbeddedStack, name: str) -> AsyncIterator[None]:
+    """The stack while one of its servers is away."""
+    await stack.take_down(name)
+    try:
+        yield
+    finally:
+        await stack.bring_up(name)
+
+
+@pytest.mark.chaos
+async def test_without_temporal_transfers_are_accepted_and_complete_later(
+    bank: Bank, stack: EmbeddedStack, database: Database
+) -> None:
+    alice, bob = await bank.funded(100), await bank.person("bob")
+    async with without(stack, "temporal"):
+        accepted = [
+            await bank.ask(
+                "POST",
+                "/v1/transfers",
+                alice,
+                body=order(alice, bob, 10),
+                headers={"Idempotency-Key": new_key()},
+            )
+            for _ in range(3)
+        ]
+        assert [answer.status_code for answer in accepted] == [202] * 3
+        ready = await bank.ask("GET", "/health/ready")
+        assert ready.status_code == 200
+        named = {check["name"]: check["status"] for check in _checks(ready)}
+        assert named["temporal"] != "ok"
+        assert named["mongo"] == "ok"
+    for answer in accepted:
+        assert (await bank.ended(alice, answer.json()["id"]))["status"] == "completed"
+    assert await bank.balance(bob) == 30
+    await check_the_books(database)
+
+
+@pytest.mark.chaos
+async def test_without_redis_money_moves_and_answers_are_waited_for(
+    bank: Bank, stack: EmbeddedStack
+) -> None:
+    alice, bob = await bank.funded(100), await bank.person("bob")
+    async with without(stack, "redis"):
+        for _ in range(5):
+            paid = await bank.send(alice, bob, 10, wait_s=20)
+            assert paid["status"] == "completed"
+        ready = await bank.ask("GET", "/health/ready")
+        assert (ready.status_code, ready.json()["status"]) == (200, "degraded")
+    assert await bank.balance(bob) == 50
+
+
+@pytest.mark.chaos
+async def test_without_mongodb_nothing_is_accepted_and_nothing_is_said_of_it(
+    bank: Bank, stack: EmbeddedStack, database: Database
+) -> None:
+    alice, bob = await bank.funded(100), await bank.person("bob")
+    headers = {"Idempotency-Key": new_key()}
+    body = order(alice, bob, 10)
+    async with without(stack, "mongod"):
+        refused = await bank.ask("POST", "/v1/transfers", alice, body=body, headers=headers)
+        assert refused.status_code == 503
+        assert int(refused.headers["Retry-After"]) >= 1
+        assert refused.json()["code"] in ("temporarily_unavailable", "outcome_unknown")
+        assert "mongo" not in refused.text.lower()
+        assert (await bank.ask("GET", "/health/ready")).status_code == 503
+        assert (await bank.ask("GET", "/health/live")).status_code == 200
+    paid = await bank.send(alice, bob, 10, key=headers["Idempotency-Key"], wait_s=20)
+    assert paid["status"] == "completed"
+    assert await bank.balance(bob) == 10
+    await check_the_books(database)
+
+
+@pytest.mark.chaos
+async def test_a_key_outlives_a_restart_of_everything_and_a_flushed_redis(
+    bank: Bank, stack: EmbeddedStack
+) -> None:
+    alice, bob = await bank.funded(100), await bank.person("bob")
+    key = new_key()
+    first = await bank.send(alice, bob, 10, key=key, wait_s=20)
+    names = list(stack.names)
+    for name in reversed(names):
+        await stack.take_down(name)
+    for name in names:
+        await stack.bring_up(name)  # redis keeps nothing on disk: it comes back empty
+    assert await bank.send(alice, bob, 10, key=key, wait_s=20) == first
+    other = await bank.insist("POST", "/v1/transfers", alice, body=order(alice, bob, 11), key=key)
+    assert other.json()["code"] == "idempotency_key_reused"
+    assert await bank.balance(bob) == 10
+
+
+def _checks(ready: httpx.Response) -> list[dict[str, str]]:
+    checks = ready.json()["dependencies"]
+    return [{"name": name, **check} for name, check in checks.items()]
