@@ -28,7 +28,7 @@ def install_handlers(app: FastAPI) -> None:
 
 
 async def _payflow_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, PayflowError)  # noqa: S101  # what it was registered for
+    assert isinstance(error, PayflowError)  # noqa: S101  # nosec B101: what it was registered for
     if error.code not in KINDS:
         raise error  # a bug, or what only a worker should meet: 500, and in the log
     field = getattr(error, "field", None)
@@ -37,7 +37,7 @@ async def _payflow_error(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)  # noqa: S101  # what it was registered for
+    assert isinstance(error, RequestValidationError)  # noqa: S101  # nosec B101: what it was registered for
     found = error.errors()
     if any(one["type"] == "json_invalid" for one in found):
         return problem(request.scope, "malformed_json")
@@ -47,7 +47,7 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _http_exception(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)  # noqa: S101  # what it was registered for
+    assert isinstance(error, HTTPException)  # noqa: S101  # nosec B101: what it was registered for
     code = _CODES_OF_STATUS.get(error.status_code, "internal_error")
     return problem(request.scope, code, headers=error.headers)
 

@@ -309,7 +309,7 @@ class BooksUnavailable(Trouble):
     code = "temporarily_unavailable"
 
     def __init__(self) -> None:
-        super().__init__("The service cannot answer for the moment. Nothing was written.")
+        super().__init__("The service cannot answer for the moment; try again.")
 
 
 class OutcomeUnknown(Trouble):

@@ -81,7 +81,7 @@ class Written(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class TransferFilter:
-    """Which transfers a list wants; None is any. Times are half-open: after < t < before."""
+    """Which transfers a list wants; None is any. Times: after < t < before."""
 
     status: TransferStatus | None = None
     wallet_id: str | None = None

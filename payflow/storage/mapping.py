@@ -1,4 +1,7 @@
-"""Documents to domain values and back, in one place each."""
+"""Documents to domain values and back, in one place each.
+
+The driver reads 64-bit numbers as its own kind of integer; the domain wants plain ones.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,10 +25,10 @@ def to_wallet(fields: Fields) -> Wallet:
         currency=fields["currency"],
         created_at=fields["created_at"],
         name=fields.get("name"),
-        balance=fields["balance"],
-        held=fields["held"],
+        balance=int(fields["balance"]),
+        held=int(fields["held"]),
         status=WalletStatus(fields["status"]),
-        sequence=fields["sequence"],
+        sequence=int(fields["sequence"]),
     )
 
 
@@ -49,7 +52,7 @@ def to_transfer(fields: Fields) -> Transfer:
     failure = fields.get("failure")
     return Transfer(
         id=fields["_id"],
-        money=Money(fields["amount"], fields["currency"]),
+        money=Money(int(fields["amount"]), fields["currency"]),
         source_wallet_id=fields["source_wallet_id"],
         destination_wallet_id=fields["destination_wallet_id"],
         payer_id=fields["payer_id"],
@@ -58,7 +61,7 @@ def to_transfer(fields: Fields) -> Transfer:
         created_at=fields["created_at"],
         updated_at=fields["updated_at"],
         status=TransferStatus(fields["status"]),
-        sequence=fields["sequence"],
+        sequence=int(fields["sequence"]),
         description=fields.get("description"),
         metadata=fields.get("metadata") or {},
         failure=FailureCode(failure["code"]) if failure else None,
@@ -200,10 +203,10 @@ def to_movement(fields: Fields) -> Movement:
         id=fields["movement_id"],
         kind=MovementKind(fields["leg"]),
         wallet_id=fields["wallet_id"],
-        money=Money(abs(amount), fields["currency"]),
+        money=Money(int(abs(amount)), fields["currency"]),
         created_at=fields["created_at"],
         reference=fields.get("reference"),
-        balance_after=fields["balance_after"],
+        balance_after=int(fields["balance_after"]),
     )
 
 
@@ -213,11 +216,11 @@ def to_wallet_entry(fields: Fields) -> WalletEntry:
     return WalletEntry(
         id=fields["entry_id"],
         wallet_id=fields["wallet_id"],
-        wallet_sequence=fields["wallet_sequence"],
+        wallet_sequence=int(fields["wallet_sequence"]),
         kind=fields["leg"],
-        amount=amount,
+        amount=int(amount),
         currency=fields["currency"],
-        balance_after=fields["balance_after"],
+        balance_after=int(fields["balance_after"]),
         transfer_id=fields.get("transfer_id"),
         movement_id=fields.get("movement_id"),
         created_at=fields["created_at"],

@@ -27,7 +27,7 @@ from payflow.storage.books_collections import BooksCollections
 from payflow.storage.idle_transactions import end_idle_transactions
 from payflow.storage.marks import park_transfer
 from payflow.storage.posting_group import OriginatedLeg, PostingGroup, wallet_of
-from payflow.storage.transactions import WriteConflict, attempt, is_conflict, pause
+from payflow.storage.transactions import attempt, is_conflict, pause
 
 MAX_GROUP = 200  # legs; a longer transaction makes itself conflict
 LINGER_S = 0.002  # under load only: what arrives meanwhile rides along for nothing
@@ -124,7 +124,7 @@ class PostingEngine:
                 await self._post(group, lanes=self._lanes)
             except _LaneTaken:
                 group = self._move_to_lanes(group)
-            except (PyMongoError, WriteConflict, Trouble) as error:
+            except Exception as error:  # the legs' answer, never the engine's end
                 if not is_conflict(error):
                     await self._fail(group, error)
                     return
@@ -138,7 +138,7 @@ class PostingEngine:
         for members in _by_wallet(group):
             try:
                 await self._post(members)
-            except (PyMongoError, WriteConflict, Trouble) as error:
+            except Exception as error:  # the legs' answer, never the engine's end
                 if is_conflict(error):
                     self._open_lane(members)
                 else:
@@ -175,7 +175,7 @@ class PostingEngine:
         while True:
             try:
                 await self._post(members)
-            except (PyMongoError, WriteConflict, Trouble) as error:
+            except Exception as error:  # the legs' answer, never the engine's end
                 waited_s = time.monotonic() - started
                 if not is_conflict(error) or waited_s > LANE_PATIENCE_S:
                     await self._fail(members, error)

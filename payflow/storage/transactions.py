@@ -21,6 +21,7 @@ from pymongo.errors import (
     DuplicateKeyError,
     ExecutionTimeout,
     PyMongoError,
+    ServerSelectionTimeoutError,
     WTimeoutError,
 )
 from pymongo.read_concern import ReadConcern
@@ -65,7 +66,8 @@ async def in_transaction(
         try:
             return await attempt(client, work)
         except (PyMongoError, WriteConflict) as error:
-            if not is_transient(error) or time.monotonic() > deadline:
+            away = isinstance(error, ServerSelectionTimeoutError)  # waited for already
+            if away or not is_transient(error) or time.monotonic() > deadline:
                 raise translate(error) from error
         await pause()
 
@@ -112,7 +114,7 @@ async def _commit(session: AsyncClientSession) -> None:
 
 async def pause() -> None:
     """Wait a random moment, so that two who conflicted do not meet again."""
-    await asyncio.sleep(random.uniform(*JITTER_S))  # noqa: S311  # jitter, not a secret
+    await asyncio.sleep(random.uniform(*JITTER_S))  # noqa: S311  # nosec B311: jitter, not a secret
 
 
 def is_transient(error: Exception) -> bool:

@@ -1,7 +1,10 @@
 """Transfers over MongoDB: accepted in one transaction, read by their parties, listed by key."""
 
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from typing import Any
 
+from loguru import logger
 from pymongo import DESCENDING
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
@@ -191,6 +194,15 @@ class MongoTransfers:
         return min(candidates, key=lambda w: (w.status is WalletStatus.CLOSED, w.id))
 
 
+def _readable(documents: Iterable[dict[str, Any]]) -> Iterator[Transfer]:
+    """The transfers that can be read; one that somebody spoilt must not hold up the others."""
+    for fields in documents:
+        try:
+            yield to_transfer(fields)
+        except (ValueError, KeyError, TypeError) as error:
+            logger.error("transfer {} cannot be read: {!r}", fields["_id"], error)
+
+
 def _query(viewer: Principal, wanted: TransferFilter, after: str | None) -> dict[str, Any]:
     query: dict[str, Any] = {}
     if not viewer.is_operator:
@@ -209,7 +221,9 @@ def _query(viewer: Principal, wanted: TransferFilter, after: str | None) -> dict
         bound = lowest_id(Prefix.TRANSFER, wanted.created_before)
         bounds["$lt"] = min(bound, bounds.get("$lt", bound))
     if wanted.created_after is not None:
-        bounds["$gte"] = lowest_id(Prefix.TRANSFER, wanted.created_after)
+        bounds["$gte"] = lowest_id(
+            Prefix.TRANSFER, wanted.created_after + timedelta(milliseconds=1)
+        )
     if bounds:
         query["_id"] = bounds
     return query

@@ -13,10 +13,9 @@ from payflow.domain.ports import Origin
 from payflow.domain.transfers import FailureCode, TransferStatus
 from payflow.domain.wallets import WalletStatus
 from temporal.messages import Ending, OperatorOrder
-from temporal.names import NEEDS_ATTENTION
+from temporal.names import NEEDS_ATTENTION, REFUND_UPDATE, RETRY_UPDATE
 from tests.fakes import ALICE, BOB, TRANSFER, InMemoryBooks, TroubledBooks, books_of_two
 from tests.workflows.conftest import PARK_AFTER_S, Saga, Tell
-from workflows.transfer import TransferWorkflow
 
 WHY = OperatorOrder("usr_OPERATOR", "the payer called")
 
@@ -125,7 +124,7 @@ async def test_retry_runs_the_parked_step_now(tell: Tell) -> None:
         await parked(saga)
         with saga.environment.auto_time_skipping_disabled():
             trouble.down.clear()
-            await saga.handle.execute_update(TransferWorkflow.retry, WHY)
+            await saga.handle.execute_update(RETRY_UPDATE, WHY)
             assert await asyncio.wait_for(saga.ending(), 10) is Ending.COMPLETED
     assert balances(books) == (900, 100)
 
@@ -137,7 +136,7 @@ async def test_refund_voids_what_did_not_happen(tell: Tell, leg: Leg) -> None:
     trouble.down.add(leg)
     async with tell(books, trouble) as saga:
         await parked(saga)
-        said = await saga.handle.execute_update(TransferWorkflow.refund, WHY)
+        said = await saga.handle.execute_update(REFUND_UPDATE, WHY)
         ending = await saga.ending()
     assert said == ending == (Ending.NEVER_DEBITED if leg is Leg.DEBIT else Ending.REFUNDED)
     assert balances(books) == (1_000, 0)
@@ -153,7 +152,7 @@ async def test_a_late_attempt_after_a_refund_finds_the_tombstone(tell: Tell) -> 
     trouble.down.add(Leg.CREDIT)
     async with tell(books, trouble) as saga:
         await parked(saga)
-        await saga.handle.execute_update(TransferWorkflow.refund, WHY)
+        await saga.handle.execute_update(REFUND_UPDATE, WHY)
         await saga.ending()
     zombie = await books.take(LegRequest(TRANSFER, Leg.CREDIT), Origin())
     assert zombie.outcome is Outcome.VOIDED
@@ -168,7 +167,7 @@ async def test_refund_drives_forward_when_the_credit_had_landed(tell: Tell) -> N
     async with tell(books, trouble) as saga:
         while f"{TRANSFER}:credit" not in books.journal:
             await asyncio.sleep(0.01)
-        said = await saga.handle.execute_update(TransferWorkflow.refund, WHY)
+        said = await saga.handle.execute_update(REFUND_UPDATE, WHY)
         assert said == await saga.ending() == Ending.COMPLETED
     assert balances(books) == (900, 100)
 
@@ -180,7 +179,7 @@ async def test_refund_undoes_a_debit_that_had_landed(tell: Tell) -> None:
     async with tell(books, trouble) as saga:
         while f"{TRANSFER}:debit" not in books.journal:
             await asyncio.sleep(0.01)
-        said = await saga.handle.execute_update(TransferWorkflow.refund, WHY)
+        said = await saga.handle.execute_update(REFUND_UPDATE, WHY)
         assert said == await saga.ending() == Ending.REFUNDED
     assert outcomes(books) == {
         "debit": Outcome.APPLIED,
@@ -217,7 +216,7 @@ async def test_a_leg_the_state_forbids_parks_at_once_and_is_not_recorded(tell: T
             raise AssertionError("the saga did not park")
         assert books.journal == {}
         books.transfers[TRANSFER] = fine
-        await saga.handle.execute_update(TransferWorkflow.retry, WHY)
+        await saga.handle.execute_update(RETRY_UPDATE, WHY)
         assert await saga.ending() is Ending.COMPLETED
 
 
@@ -228,13 +227,13 @@ async def test_a_verb_without_who_or_why_is_refused(tell: Tell, order: OperatorO
     trouble.down.add(Leg.CREDIT)
     async with tell(books, trouble) as saga:
         await parked(saga)
-        for verb in (TransferWorkflow.retry, TransferWorkflow.refund):
+        for verb in (RETRY_UPDATE, REFUND_UPDATE):
             with pytest.raises(WorkflowUpdateFailedError) as refused:
                 await saga.handle.execute_update(verb, order)
             assert isinstance(refused.value.cause, ApplicationError)
             assert refused.value.cause.type == "ReasonRequired"
         trouble.down.clear()
-        await saga.handle.execute_update(TransferWorkflow.retry, WHY)
+        await saga.handle.execute_update(RETRY_UPDATE, WHY)
         assert await saga.ending() is Ending.COMPLETED
 
 
