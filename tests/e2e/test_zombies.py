@@ -24,7 +24,7 @@ async def payments(bank: Bank, alice: Person, bob: Person) -> AsyncIterator[list
 
     async def pay() -> None:
         while not enough.is_set():
-            accepted.append((await bank.send(alice, bob, 1))["id"])
+            accepted.append((await bank.send(alice, bob, 1, wait_s=5))["id"])
 
     paying = [asyncio.create_task(pay()) for _ in range(PAYERS)]
     try:

@@ -1,0 +1,1 @@
+"""Many transfers, many deaths, and books that balance in every snapshot."""
