@@ -2,15 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import httpx
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure, PyMongoError
+from temporalio.common import SearchAttributeKey
 
 from cli.binaries import Binaries
 from cli.child import ChildSpec
 from cli.folder import DataFolder
 from cli.ports import LOOPBACK
+from temporal.names import SEARCH_ATTRIBUTES
 
 LOOK_EVERY_S = 0.05
 REPLICA_SET = "rs0"
@@ -20,16 +23,6 @@ MONGO_CACHE_GB = 0.5  # books of a laptop; the default is half of the machine's 
 TRANSACTION_LIFETIME_S = 10
 # mongod waits for its clients to find another primary; there is none. The default is 15 s.
 MONGO_QUIESCE_MS = 100
-
-SEARCH_ATTRIBUTES = {
-    "PayflowNeedsAttention": "Bool",
-    "PayflowState": "Keyword",
-    "PayflowFailingStep": "Keyword",
-    "PayflowSource": "Keyword",
-    "PayflowDestination": "Keyword",
-    "PayflowCurrency": "Keyword",
-    "PayflowAmountBand": "Keyword",
-}
 
 
 async def until(answers: Callable[[], Awaitable[bool]]) -> None:
@@ -92,7 +85,7 @@ def temporal(
         "--dynamic-config-value",
         "system.numConsecutiveWorkflowTaskProblemsToTriggerSearchAttribute=2",
         *(() if namespace == "default" else ("--namespace", namespace)),
-        *(f"--search-attribute={name}={kind}" for name, kind in SEARCH_ATTRIBUTES.items()),
+        *(f"--search-attribute={key.name}={_kind(key)}" for key in SEARCH_ATTRIBUTES),
     )
     return ChildSpec(
         name="temporal",
@@ -167,3 +160,7 @@ async def _give_the_set_its_address(
         config["version"] += 1
         # Forced: the member that could agree is the one that does not find itself in the set.
         await client.admin.command("replSetReconfig", config, force=True)
+
+
+def _kind(key: SearchAttributeKey[Any]) -> str:
+    return key.indexed_value_type.name.title()  # BOOL is Bool on the command line

@@ -91,6 +91,7 @@ class TemporalSagas:
             id=transfer.workflow_id,
             task_queue=TRANSFERS_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             task_timeout=policies.WORKFLOW_TASK_TIMEOUT,
             search_attributes=at_start(transfer),
         )

@@ -27,7 +27,7 @@ from payflow.storage.books_collections import BooksCollections
 from payflow.storage.idle_transactions import end_idle_transactions
 from payflow.storage.marks import park_transfer
 from payflow.storage.posting_group import OriginatedLeg, PostingGroup, wallet_of
-from payflow.storage.transactions import attempt, is_conflict, pause
+from payflow.storage.transactions import attempt, is_conflict, pause, translate
 
 MAX_GROUP = 200  # legs; a longer transaction makes itself conflict
 LINGER_S = 0.002  # under load only: what arrives meanwhile rides along for nothing
@@ -119,7 +119,8 @@ class PostingEngine:
                 await self._post_group(group)
 
     async def _post_group(self, group: list[_Waiting]) -> None:
-        for _ in range(TRIES_TOGETHER):
+        tries_left = TRIES_TOGETHER
+        while tries_left:
             try:
                 await self._post(group, lanes=self._lanes)
             except _LaneTaken:
@@ -128,6 +129,7 @@ class PostingEngine:
                 if not is_conflict(error):
                     await self._fail(group, error)
                     return
+                tries_left -= 1
                 await pause()
             else:
                 return
@@ -214,13 +216,16 @@ class PostingEngine:
 
     async def _fail(self, group: list[_Waiting], error: Exception) -> None:
         """Tell the callers; an error that may be one leg's own is first traced to its leg."""
-        if len(group) == 1 or is_conflict(error) or isinstance(error, Trouble):
+        trouble = translate(error)
+        if isinstance(trouble, Trouble):
             for waiting in group:
-                _resolve(waiting, error if isinstance(error, Trouble) else _unavailable(error))
-            return
-        logger.warning("a group of {} legs failed: {!r}; one by one now", len(group), error)
-        for waiting in group:
-            await self._post_patiently([waiting])
+                _resolve(waiting, trouble)
+        elif len(group) == 1:
+            _resolve(group[0], error)
+        else:
+            logger.warning("a group of {} failed, one by one now: {!r}", len(group), error)
+            for waiting in group:
+                await self._post_patiently([waiting])
 
 
 def _by_wallet(group: list[_Waiting]) -> list[list[_Waiting]]:
@@ -237,10 +242,3 @@ def _resolve(waiting: _Waiting, answer: StepAnswer | Exception) -> None:
         waiting.answer.set_result(answer)
     else:
         waiting.answer.set_exception(answer)
-
-
-def _unavailable(error: Exception) -> Exception:
-    logger.warning("the books did not answer: {!r}", error)
-    unavailable = BooksUnavailable()
-    unavailable.__cause__ = error
-    return unavailable
