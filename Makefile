@@ -8,7 +8,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test check lock audit clean
+.PHONY: help install demo up test chaos check lock audit clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ up: install ## Run the whole stack until Ctrl-C
 
 test: install ## Run the tests against the real parts
 	$(BIN)/pytest
+
+chaos: install ## The long storm: 2,000 transfers, eight kills, snapshots all the while
+	PAYFLOW_STORM=long $(BIN)/pytest tests/chaos -rP
 
 check: install ## Lint, format, types, architecture, security; needs no network
 	$(BIN)/ruff check .

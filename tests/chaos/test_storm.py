@@ -93,8 +93,9 @@ async def test_a_storm_of_transfers_and_kills(stack: EmbeddedStack) -> None:
         for _ in range(weather.wallets):
             storm.people.append(await bank.funded(OPENING_BALANCE))
         orders = [
-            (f"storm-{n}", *drawn.sample(range(weather.wallets), 2), drawn.randint(1, 400))
+            (f"storm-{n}", payer, payee, drawn.randint(1, 400))
             for n in range(weather.transfers)
+            for payer, payee in [drawn.sample(range(weather.wallets), 2)]
         ]
         watching = asyncio.create_task(storm.watch())
         paying = asyncio.gather(*(storm.pay(orders) for _ in range(weather.clients)))

@@ -11,8 +11,8 @@ import pytest
 from cli.apps import Layout
 from cli.pids import birth
 from cli.ports import LOOPBACK
-from cli.servers import SEARCH_ATTRIBUTES
 from cli.stack import EmbeddedStack, StackOptions
+from temporal.names import SEARCH_ATTRIBUTES
 from tests.stack.waiting import eventually
 
 NAMESPACE = "payments"
@@ -67,7 +67,7 @@ async def test_the_namespace_knows_our_search_attributes(stack: EmbeddedStack) -
     async with httpx.AsyncClient() as client:
         known = (await client.get(f"{url}/search-attributes")).json()["customAttributes"]
 
-    assert set(SEARCH_ATTRIBUTES) <= set(known)
+    assert {key.name for key in SEARCH_ATTRIBUTES} <= set(known)
 
 
 @pytest.mark.parametrize("name", ["worker", "redis", "temporal", "mongod"])

@@ -1,0 +1,106 @@
+"""Every call of the OpenAPI document is made, with the example it shows, on the running stack."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from api.v1 import examples
+from tests.e2e.bank import PASSWORD, Bank, Json, Person, new_email, new_key
+
+OPERATORS_ONLY = ("/freeze", "/unfreeze", "/close", "/retry", "/refund", "/users", "/simulation")
+HOLD = {"step": "credit", "failure_type": "error", "failure_rate": 1}
+
+
+@dataclass
+class World:
+    """Who and what the examples speak of, for real."""
+
+    names: dict[str, str]
+    alice: Person
+    operator: Person
+
+    def real(self, part: Any) -> Any:
+        """The example with its made-up names replaced."""
+        if isinstance(part, dict):
+            return {key: self.real(value) for key, value in part.items()}
+        if isinstance(part, list):
+            return [self.real(one) for one in part]
+        return self.names.get(part, part) if isinstance(part, str) else part
+
+
+async def new_world(bank: Bank, operator: Person, path: str) -> World:
+    email = new_email("alice")
+    body = {"email": email, "password": PASSWORD, "name": "Alice"}
+    made = (await bank.ask("POST", "/v1/auth/register", body=body)).json()
+    alice = Person(made["user"]["id"], made["tokens"]["access_token"], made["wallet"]["id"])
+    bob = await bank.person("bob")
+    held = path.endswith(("/retry", "/refund"))
+    if path != "/v1/wallets/{wallet_id}/close":
+        await bank.deposit(alice, 1_000_000)
+        if held:
+            await bank.rehearse(operator, HOLD)
+    transfer = await bank.send(alice, bob, 1, wait_s=0 if held else 20)
+    if held:
+        await bank.until(alice, transfer["id"], "debited")
+    return World(
+        {
+            examples.ALICE_ID: alice.user_id,
+            examples.ALICE_WALLET_ID: alice.wallet_id,
+            examples.BOB_WALLET_ID: bob.wallet_id,
+            examples.TRANSFER_ID: transfer["id"],
+            examples.REFRESH_TOKEN: made["tokens"]["refresh_token"],
+            "alice@example.com": new_email("alice") if path.endswith("register") else email,
+        },
+        alice,
+        operator,
+    )
+
+
+def example_of(spec: Json, operation: Json) -> Json | None:
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    if content is None:
+        return None
+    if "example" in content:
+        shown: Json = content["example"]
+        return shown
+    if "examples" in content:
+        first: Json = next(iter(content["examples"].values()))["value"]
+        return first
+    schema = content["schema"]
+    name = schema.get("$ref", "").rpartition("/")[2]
+    found: list[Json] = (spec["components"]["schemas"].get(name) or schema).get("examples", [])
+    return found[0] if found else None
+
+
+async def test_every_documented_call_answers_as_documented(bank: Bank, operator: Person) -> None:
+    spec = (await bank.ask("GET", "/openapi.json")).json()
+    assert spec["openapi"].startswith("3.1")
+    called = 0
+    for path, operations in spec["paths"].items():
+        for method, operation in operations.items():
+            world = await new_world(bank, operator, path)
+            answer = await call(bank, world, path, method, example_of(spec, operation))
+            await bank.end_rehearsal(operator)
+            where = f"{method} {path}: {answer.status_code} {answer.text[:300]}"
+            assert answer.is_success, where
+            assert str(answer.status_code) in operation["responses"], where
+            called += 1
+    assert called == sum(len(operations) for operations in spec["paths"].values())
+
+
+async def call(bank: Bank, world: World, path: str, method: str, example: Json | None) -> Any:
+    names = world.names
+    url = (
+        path.replace("{wallet_id}", names[examples.ALICE_WALLET_ID])
+        .replace("{transfer_id}", names[examples.TRANSFER_ID])
+        .replace("{user_id}", names[examples.ALICE_ID])
+    )
+    if path == "/v1/users":
+        url += f"?email={names['alice@example.com']}"
+    who = world.operator if any(part in path for part in OPERATORS_ONLY) else world.alice
+    return await bank.ask(
+        method.upper(),
+        url,
+        who,
+        body=world.real(example) if example is not None else None,
+        headers={"Idempotency-Key": new_key()},
+    )
