@@ -21,14 +21,17 @@ _MAX_FIELD_LENGTH = 200  # a field's name may be the client's own; it is echoed 
 
 
 def install_handlers(app: FastAPI) -> None:
-    """Make the app answer every error with a problem."""
+    """Make the app answer every error with a problem.
+
+    Each handler asserts the kind it is registered for; Starlette's type says ``Exception``.
+    """
     app.add_exception_handler(PayflowError, _payflow_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_exception)
 
 
 async def _payflow_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, PayflowError)  # noqa: S101  # nosec B101: what it was registered for
+    assert isinstance(error, PayflowError)  # noqa: S101  # nosec B101
     if error.code not in KINDS:
         raise error  # a bug, or what only a worker should meet: 500, and in the log
     field = getattr(error, "field", None)
@@ -37,7 +40,7 @@ async def _payflow_error(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)  # noqa: S101  # nosec B101: what it was registered for
+    assert isinstance(error, RequestValidationError)  # noqa: S101  # nosec B101
     found = error.errors()
     if any(one["type"] == "json_invalid" for one in found):
         return problem(request.scope, "malformed_json")
@@ -47,7 +50,7 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
 
 
 async def _http_exception(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)  # noqa: S101  # nosec B101: what it was registered for
+    assert isinstance(error, HTTPException)  # noqa: S101  # nosec B101
     code = _CODES_OF_STATUS.get(error.status_code, "internal_error")
     return problem(request.scope, code, headers=error.headers)
 

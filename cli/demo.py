@@ -47,15 +47,15 @@ async def _on_a_stack_of_its_own() -> None:
 async def _play(stack: EmbeddedStack, settings: Settings, show: Show) -> None:
     show.act("Two people and an operator")
     alice, bob = await _register(show, "Alice"), await _register(show, "Bob")
-    olivia = await _operator(stack, settings, show)
+    operator = await _operator(stack, settings, show)
     await show.fund(alice, 100_00)
     show.say(f"Alice deposits {show.money(100_00)}.")
     await show.balances()
 
     await _a_transfer(show, alice, bob)
     await _a_refusal(show, alice, bob)
-    await _a_compensation(show, alice, bob, olivia)
-    await _a_killed_worker(stack, show, alice, bob, olivia)
+    await _a_compensation(show, alice, bob, operator)
+    await _a_killed_worker(stack, show, alice, bob, operator)
 
     show.act("Where to look")
     show.say(
@@ -83,32 +83,32 @@ async def _a_refusal(show: Show, alice: Person, bob: Person) -> None:
     await show.outcome(transfer, status="failed", code="insufficient_funds")
 
 
-async def _a_compensation(show: Show, alice: Person, bob: Person, olivia: Person) -> None:
+async def _a_compensation(show: Show, alice: Person, bob: Person, operator: Person) -> None:
     show.act(
         f"A compensation: Bob's side refuses {show.money(20_00)} that Alice has paid",
         "The debit is done when the credit is refused: the money goes home.",
     )
-    await show.bank.rehearse(olivia, step="credit", failure_type="reject")
+    await show.bank.rehearse(operator, step="credit", failure_type="reject")
     transfer = await show.bank.send(alice, bob, 20_00, show.currency)
-    await show.bank.end_rehearsal(olivia)
+    await show.bank.end_rehearsal(operator)
     await show.outcome(transfer, status="failed", code="credit_rejected")
     if await show.kinds_of(transfer) != ["debit", "refund"]:
         raise CliError(f"{transfer['id']} was not debited and refunded.")
 
 
 async def _a_killed_worker(
-    stack: EmbeddedStack, show: Show, alice: Person, bob: Person, olivia: Person
+    stack: EmbeddedStack, show: Show, alice: Person, bob: Person, operator: Person
 ) -> None:
     show.act(
         f"A kill: the worker dies while {show.money(7_25)} is on its way",
         "The credit fails for a while; Alice is debited; then the only worker is killed (-9).",
     )
-    await show.bank.rehearse(olivia, step="credit", failure_type="error")
+    await show.bank.rehearse(operator, step="credit", failure_type="error")
     transfer = await show.bank.send(alice, bob, 7_25, show.currency, wait=False)
     await show.bank.watch(alice, transfer, "debited")
     killed_at = time.monotonic()
     stack.kill("worker")
-    await show.bank.end_rehearsal(olivia)
+    await show.bank.end_rehearsal(operator)
     transfer = await show.bank.watch(alice, transfer, *TERMINAL)
     show.say(f"It went on where it was: done {time.monotonic() - killed_at:.1f} s after the kill.")
     await show.outcome(transfer, status="completed")
@@ -122,14 +122,14 @@ async def _register(show: Show, name: str) -> Person:
 
 
 async def _operator(stack: EmbeddedStack, settings: Settings, show: Show) -> Person:
-    email, password = "olivia@example.com", secrets.token_urlsafe(12)
+    email, password = "operator@example.com", secrets.token_urlsafe(12)
     where = {
         "mongo_url": stack.addresses.mongo_url,
         "redis_url": stack.addresses.redis_url,
         "data_dir": stack.data_dir,
     }
     await create_operator(
-        settings.model_copy(update=where), email=email, password=password, name="Olivia"
+        settings.model_copy(update=where), email=email, password=password, name="Operator"
     )
-    show.say("Olivia is made an operator: she may rehearse faults.")
-    return await show.bank.sign_in("Olivia", email, password)
+    show.say("An operator is made, who may rehearse faults.")
+    return await show.bank.sign_in("Operator", email, password)

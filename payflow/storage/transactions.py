@@ -113,8 +113,8 @@ async def _commit(session: AsyncClientSession) -> None:
 
 
 async def pause() -> None:
-    """Wait a random moment, so that two who conflicted do not meet again."""
-    await asyncio.sleep(random.uniform(*JITTER_S))  # noqa: S311  # nosec B311: jitter, not a secret
+    """Wait a random moment (no secret), so that two who conflicted do not meet again."""
+    await asyncio.sleep(random.uniform(*JITTER_S))  # noqa: S311  # nosec B311
 
 
 def is_transient(error: Exception) -> bool:
