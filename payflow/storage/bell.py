@@ -16,10 +16,30 @@ from redis.exceptions import RedisError
 from payflow.domain.transfers import Transfer
 
 CHANNEL = "payflow:terminal"
+LOOK_FIRST_S = 0.1  # a transfer takes 20-50 ms; one that ended before we waited is found then
 POLL_S = 0.1  # while Redis is away
 LOOK_AGAIN_S = 1.0  # while Redis is there: a message can still be lost with a connection
 RECONNECT_S = 0.5
 MAX_PUBLISHING = 100  # messages on their way to Redis; past that waiters poll
+
+
+class _Waiter:
+    """One caller that waits; who rings in this process hands the transfer over."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self._ended: Transfer | None = None
+
+    def wake(self, ended: Transfer | None) -> None:
+        self._ended = ended or self._ended
+        self._event.set()
+
+    async def rung(self, within_s: float) -> Transfer | None:
+        """The ended transfer, or None when the books must be asked (or nobody rang)."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._event.wait(), within_s)
+        self._event.clear()
+        return self._ended
 
 
 class TerminalBell:
@@ -27,7 +47,7 @@ class TerminalBell:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._waiting: dict[str, set[_Waiter]] = {}
         self._publishing: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Task[None] | None = None
         self._listening = False
@@ -44,43 +64,40 @@ class TerminalBell:
         for task in self._publishing:
             task.cancel()
 
-    def ring(self, transfer_ids: Iterable[str]) -> None:
+    def ring(self, ended: Iterable[Transfer]) -> None:
         """Wake who waits for these transfers, here and elsewhere. Never blocks, never raises."""
-        ended = list(transfer_ids)
-        for transfer_id in ended:
-            self._wake(transfer_id)
-        if ended and len(self._publishing) < MAX_PUBLISHING:
-            task = asyncio.create_task(self._publish(ended))
+        transfer_ids = []
+        for transfer in ended:
+            transfer_ids.append(transfer.id)
+            for waiter in self._waiting.get(transfer.id, ()):
+                waiter.wake(transfer)
+        if transfer_ids and len(self._publishing) < MAX_PUBLISHING:
+            task = asyncio.create_task(self._publish(transfer_ids))
             self._publishing.add(task)
             task.add_done_callback(self._publishing.discard)
 
     async def wait(
         self, transfer_id: str, timeout_s: float, read: Callable[[], Awaitable[Transfer]]
     ) -> Transfer:
-        """The transfer once ``read`` finds it terminal, or as it stands after ``timeout_s``."""
+        """The transfer once it is terminal, or as ``read`` finds it after ``timeout_s``."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
-        rung = asyncio.Event()
-        self._waiting.setdefault(transfer_id, set()).add(rung)
+        waiter = _Waiter()
+        self._waiting.setdefault(transfer_id, set()).add(waiter)
         try:
+            pause = LOOK_FIRST_S
             while True:
+                if ended := await waiter.rung(min(pause, deadline - loop.time())):
+                    return ended
                 transfer = await read()
-                remaining = deadline - loop.time()
-                if transfer.status.is_terminal or remaining <= 0:
+                if transfer.status.is_terminal or loop.time() >= deadline:
                     return transfer
                 pause = LOOK_AGAIN_S if self._listening else POLL_S
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(rung.wait(), min(pause, remaining))
-                rung.clear()
         finally:
             waiters = self._waiting[transfer_id]
-            waiters.discard(rung)
+            waiters.discard(waiter)
             if not waiters:
                 del self._waiting[transfer_id]
-
-    def _wake(self, transfer_id: str) -> None:
-        for event in self._waiting.get(transfer_id, ()):
-            event.set()
 
     async def _publish(self, transfer_ids: list[str]) -> None:
         with suppress(RedisError, OSError):
@@ -94,10 +111,14 @@ class TerminalBell:
                     self._listening = True
                     async for message in pubsub.listen():
                         if message["type"] == "message":
-                            for transfer_id in message["data"].decode().split(","):
-                                self._wake(transfer_id)
+                            self._look(message["data"].decode().split(","))
             except (RedisError, OSError) as error:
                 if self._listening:
                     logger.warning("redis is away, waiters poll: {!r}", error)
             self._listening = False
             await asyncio.sleep(RECONNECT_S)
+
+    def _look(self, transfer_ids: Iterable[str]) -> None:
+        for transfer_id in transfer_ids:
+            for waiter in self._waiting.get(transfer_id, ()):
+                waiter.wake(None)

@@ -198,7 +198,7 @@ class PostingEngine:
         verdict = await attempt(self._client, partial(self._decide_and_write, group, lanes or {}))
         for waiting, answer in zip(group, verdict.answers, strict=True):
             _resolve(waiting, answer)
-        self._bell.ring(e.transfer.id for e in verdict.entries if e.transfer.status.is_terminal)
+        self._bell.ring(e.transfer for e in verdict.entries if e.transfer.status.is_terminal)
 
     async def _decide_and_write(
         self,
@@ -207,12 +207,12 @@ class PostingEngine:
         session: AsyncClientSession,
     ) -> Verdict:
         legs = [waiting.leg for waiting in group]
-        transfers = await self._group.transfers_of(legs, session)
+        snapshot = await self._group.read(legs, session)
         for waiting in group:
-            waiting.wallet_id = wallet_of(waiting.leg.request, transfers)
+            waiting.wallet_id = wallet_of(waiting.leg.request, snapshot.transfers)
         if any(waiting.wallet_id in lanes for waiting in group):
             raise _LaneTaken
-        return await self._group.post(legs, transfers, session)
+        return await self._group.post(legs, snapshot, session)
 
     async def _fail(self, group: list[_Waiting], error: Exception) -> None:
         """Tell the callers; an error that may be one leg's own is first traced to its leg."""

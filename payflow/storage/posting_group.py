@@ -1,6 +1,6 @@
 """One group of legs as one transaction: read what they concern, decide, write it once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,6 @@ from payflow.domain.ledger import (
 )
 from payflow.domain.ports import Clock, Origin
 from payflow.domain.transfers import Transfer
-from payflow.domain.wallets import Wallet
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.identity import new_id
 from payflow.storage.mapping import (
@@ -49,54 +48,50 @@ class PostingGroup:
         self._transfers = books.transfers
         self._wallets = books.wallets
 
-    async def transfers_of(
-        self, legs: Sequence[OriginatedLeg], session: AsyncClientSession
-    ) -> dict[str, Transfer]:
-        """The transfers the legs belong to, by id."""
-        ids = {leg.request.transfer_id for leg in legs}
-        return {
-            fields["_id"]: to_transfer(fields)
-            async for fields in self._transfers.find(_any_of(ids), session=session)
-        }
+    async def read(self, legs: Sequence[OriginatedLeg], session: AsyncClientSession) -> Snapshot:
+        """Everything the legs concern, in one round trip: transfers, wallets, journal keys."""
+        ids = sorted({leg.request.transfer_id for leg in legs})
+        found = await self._transfers.aggregate(
+            [
+                {"$match": {"_id": {"$in": ids}}},
+                {
+                    "$lookup": {
+                        "from": self._wallets.name,
+                        "localField": "wallet_ids",
+                        "foreignField": "_id",
+                        "as": "wallets",
+                    }
+                },
+                {
+                    "$lookup": {
+                        "from": self._journal.name,
+                        "localField": "_id",
+                        "foreignField": "transfer_id",
+                        "pipeline": [{"$project": {"leg": 1, "outcome": 1, "code": 1}}],
+                        "as": "journal",
+                    }
+                },
+            ],
+            session=session,
+        )
+        transfers, wallets, journal = {}, {}, {}
+        async for fields in found:
+            transfers[fields["_id"]] = to_transfer(fields)
+            wallets.update({kept["_id"]: to_wallet(kept) for kept in fields["wallets"]})
+            journal.update(
+                {kept["_id"]: to_answer(kept) for kept in fields["journal"] if _is_leg(kept)}
+            )
+        return Snapshot(transfers, wallets, journal)
 
     async def post(
-        self,
-        legs: Sequence[OriginatedLeg],
-        transfers: dict[str, Transfer],
-        session: AsyncClientSession,
+        self, legs: Sequence[OriginatedLeg], snapshot: Snapshot, session: AsyncClientSession
     ) -> Verdict:
-        """Decide the legs over one snapshot and write the outcome through the session."""
-        snapshot = Snapshot(
-            transfers=transfers,
-            wallets=await self._read_wallets(legs, transfers, session),
-            journal={
-                fields["_id"]: to_answer(fields)
-                async for fields in self._journal.find(
-                    _any_of({leg.request.key for leg in legs}),
-                    {"leg": 1, "outcome": 1, "code": 1},
-                    session=session,
-                )
-            },
-        )
+        """Decide the legs over the snapshot and write the outcome through its session."""
         verdict = decide([leg.request for leg in legs], snapshot, self._clock.now())
         if verdict.entries:
             origins = {leg.request.key: leg.origin for leg in reversed(legs)}
             await self._write(verdict.entries, snapshot, origins, session)
         return verdict
-
-    async def _read_wallets(
-        self,
-        legs: Sequence[OriginatedLeg],
-        transfers: dict[str, Transfer],
-        session: AsyncClientSession,
-    ) -> dict[str, Wallet]:
-        ids = set(filter(None, (wallet_of(leg.request, transfers) for leg in legs)))
-        if not ids:
-            return {}
-        return {
-            fields["_id"]: to_wallet(fields)
-            async for fields in self._wallets.find(_any_of(ids), session=session)
-        }
 
     async def _write(
         self,
@@ -119,7 +114,11 @@ class PostingGroup:
         await _guarded(self._transfers, _transfer_updates(entries, snapshot), session)
 
 
-def wallet_of(leg: LegRequest, transfers: dict[str, Transfer]) -> str | None:
+def _is_leg(kept: dict[str, Any]) -> bool:
+    return "outcome" in kept  # init and park are marks: nobody asks for their answer
+
+
+def wallet_of(leg: LegRequest, transfers: Mapping[str, Transfer]) -> str | None:
     """The wallet a leg would write, where one is known."""
     transfer = transfers.get(leg.transfer_id)
     if transfer is None or leg.leg is Leg.POST:
@@ -162,7 +161,3 @@ async def _guarded(
     result = await collection.bulk_write(updates, ordered=False, session=session)
     if result.matched_count != len(updates):
         raise WriteConflict(f"{collection.name}: a version guard did not match")
-
-
-def _any_of(ids: Iterable[str]) -> dict[str, Any]:
-    return {"_id": {"$in": sorted(ids)}}
