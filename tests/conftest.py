@@ -38,7 +38,7 @@ async def single(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Embe
         yield stack
 
 
-@pytest.fixture(params=["pair", "single"])
+@pytest.fixture(scope="session", params=["pair", "single"])
 def stack(request: pytest.FixtureRequest) -> EmbeddedStack:
     """Both layouts, one after the other: no rule may live in one process."""
     chosen: EmbeddedStack = request.getfixturevalue(request.param)

@@ -29,8 +29,12 @@ async def kill_all(stack: EmbeddedStack, role: str) -> None:
         await stack.wait_restarted(name, pid)
 
 
+# in the all-in-one layout one process is API and worker, and dies as both
+LAYOUT_AND_ROLE = [("pair", "worker"), ("pair", "api"), ("single", "serve")]
+
+
 @pytest.mark.chaos
-@pytest.mark.parametrize("role", ["worker", "api"])
+@pytest.mark.parametrize(("stack", "role"), LAYOUT_AND_ROLE, indirect=["stack"])
 @pytest.mark.parametrize(("step", "state"), GAPS)
 async def test_kill_9_between_two_legs(
     bank: Bank,

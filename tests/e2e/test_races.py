@@ -3,6 +3,8 @@
 import asyncio
 from collections import Counter
 
+import pytest
+
 from tests.e2e.auditing import Database, check_the_books
 from tests.e2e.bank import Bank, new_key, order
 
@@ -42,16 +44,19 @@ async def test_two_hundred_deposits_of_one_key_are_one_deposit(bank: Bank) -> No
     assert await bank.balance(alice) == 100
 
 
-async def test_a_purse_of_500_and_a_thousand_transfers_of_1(bank: Bank, database: Database) -> None:
-    alice, bob = await bank.funded(500), await bank.person("bob")
+@pytest.mark.parametrize(("stack", "purse"), [("pair", 500), ("single", 50)], indirect=["stack"])
+async def test_a_purse_and_twice_as_many_transfers_of_1(
+    bank: Bank, database: Database, purse: int
+) -> None:
+    alice, bob = await bank.funded(purse), await bank.person("bob")
     limit = asyncio.Semaphore(100)
 
     async def pay() -> str:
         async with limit:
             return str((await bank.send(alice, bob, 1))["id"])
 
-    sent = await asyncio.gather(*(pay() for _ in range(1_000)))
-    assert len(set(sent)) == 1_000
+    sent = await asyncio.gather(*(pay() for _ in range(2 * purse)))
+    assert len(set(sent)) == 2 * purse
     async with asyncio.timeout(120):
         while await database.transfers.count_documents(
             {"_id": {"$in": sent}, "status": {"$nin": ["completed", "failed"]}}
@@ -59,10 +64,10 @@ async def test_a_purse_of_500_and_a_thousand_transfers_of_1(bank: Bank, database
             await asyncio.sleep(0.2)
     ended = await database.transfers.find({"_id": {"$in": sent}}).to_list()
     assert Counter((t["status"], (t["failure"] or {}).get("code")) for t in ended) == {
-        ("completed", None): 500,
-        ("failed", "insufficient_funds"): 500,
+        ("completed", None): purse,
+        ("failed", "insufficient_funds"): purse,
     }
-    assert (await bank.balance(alice), await bank.balance(bob)) == (0, 500)
+    assert (await bank.balance(alice), await bank.balance(bob)) == (0, purse)
     await check_the_books(database)
 
 
