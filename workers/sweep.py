@@ -6,6 +6,7 @@ that runs already changes nothing, so any number of sweeps may run.
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from loguru import logger
@@ -28,8 +29,15 @@ class Sweep:
     """Looks at every unfinished transfer, again and again."""
 
     def __init__(
-        self, transfers: Transfers, books: Books, sagas: Sagas, *, park_after_s: int
+        self,
+        transfers: Transfers,
+        books: Books,
+        sagas: Sagas,
+        *,
+        park_after_s: int,
+        elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._elapsed = elapsed
         self._transfers = transfers
         self._books = books
         self._sagas = sagas
@@ -52,7 +60,7 @@ class Sweep:
             How many stood still.
         """
         unfinished = await self._transfers.unfinished()
-        seen, now = self._standing, time.monotonic()
+        seen, now = self._standing, self._elapsed()
         self._standing = {
             transfer.id: _as_before(seen.get(transfer.id), transfer)
             or _Standing(transfer.sequence, now)
@@ -66,7 +74,7 @@ class Sweep:
     async def _help(self, transfer: Transfer, limit: asyncio.Semaphore) -> None:
         async with limit:
             await self._sagas.start(transfer, None)
-            stood_s = time.monotonic() - self._standing[transfer.id].since
+            stood_s = self._elapsed() - self._standing[transfer.id].since
             if stood_s > self._flag_after_s and not transfer.needs_attention:
                 await self._books.park(transfer.id, transfer.status, Origin())
 

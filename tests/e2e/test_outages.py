@@ -8,7 +8,7 @@ import pytest
 
 from cli.stack import EmbeddedStack
 from tests.e2e.auditing import Database, check_the_books
-from tests.e2e.bank import Bank, new_key, order
+from tests.e2e.bank import Bank, Person, new_key, order
 
 
 @asynccontextmanager
@@ -100,6 +100,23 @@ async def test_a_key_outlives_a_restart_of_everything_and_a_flushed_redis(
     other = await bank.insist("POST", "/v1/transfers", alice, body=order(alice, bob, 11), key=key)
     assert other.json()["code"] == "idempotency_key_reused"
     assert await bank.balance(bob) == 10
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("stack", ["pair"], indirect=True)
+async def test_without_workers_transfers_wait_and_a_verb_says_so(
+    bank: Bank, stack: EmbeddedStack, operator: Person
+) -> None:
+    alice, bob = await bank.funded(100), await bank.person("bob")
+    async with without(stack, "worker"), without(stack, "worker-2"):
+        waiting = await bank.send(alice, bob, 10)
+        for verb in ("retry", "refund"):
+            silent = await bank.verb(operator, waiting["id"], verb)
+            assert (silent.status_code, silent.json()["code"]) == (409, "workflow_cannot_run")
+        assert (await bank.transfer(alice, waiting["id"]))["status"] == "initiated"
+    await bank.ended(alice, waiting["id"])
+    fine = await bank.send(alice, bob, 10, wait_s=20)
+    assert fine["status"] == "completed"
 
 
 def _checks(ready: httpx.Response) -> list[dict[str, str]]:
