@@ -7,6 +7,7 @@ from beanie import Document
 from pydantic import BaseModel, Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
+from payflow.domain.batches import BatchMode, BatchStatus
 from payflow.domain.transfers import FailureCode, TransferStatus
 from payflow.domain.users import Role
 from payflow.domain.wallets import WalletStatus
@@ -88,6 +89,10 @@ class TransferDocument(StoredDocument):
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None = None
+    # which item of which batch it is; a transfer of its own has none of the three
+    batch_id: str | None = None
+    batch_index: int | None = None
+    batch_mode: BatchMode | None = None
 
     class Settings:
         """Collection and indexes. Ids are ULIDs, so ``_id`` descending is newest first."""
@@ -122,6 +127,36 @@ class TransferDocument(StoredDocument):
                 name="parked_newest",
                 partialFilterExpression={"needs_attention": True},
             ),
+            # a batch's items in order; a transfer of its own is not in it
+            IndexModel(
+                [("batch_id", ASCENDING), ("batch_index", ASCENDING)],
+                name="batch_item",
+                unique=True,
+                partialFilterExpression={"batch_id": {"$exists": True}},
+            ),
+        ]
+
+
+class BatchDocument(StoredDocument):
+    """A batch; its items are the transfers that carry its id. Counts are written at its end."""
+
+    owner_id: str
+    mode: BatchMode
+    status: BatchStatus
+    total: int
+    completed: int = 0
+    failed: int = 0
+    cancelled: bool = False
+    request_id: str | None = None
+    created_at: datetime
+    completed_at: datetime | None = None
+
+    class Settings:
+        """Collection and indexes."""
+
+        name = "batches"
+        indexes: ClassVar = [
+            IndexModel([("owner_id", ASCENDING), ("_id", DESCENDING)], name="owner_newest"),
         ]
 
 
@@ -131,10 +166,11 @@ class JournalDocument(StoredDocument):
     leg: str
     outcome: str | None = None
     code: str | None = None
-    currency: str
+    currency: str | None = None  # a batch's items may have different ones
     postings: list[dict[str, Any]] = Field(default_factory=list)
     transfer_id: str | None = None
     movement_id: str | None = None
+    batch_id: str | None = None
     wallet_id: str | None = None
     wallet_sequence: int | None = None
     balance_after: int | None = None
@@ -228,6 +264,7 @@ DOCUMENTS: tuple[type[StoredDocument], ...] = (
     UserDocument,
     WalletDocument,
     TransferDocument,
+    BatchDocument,
     JournalDocument,
     RefreshTokenDocument,
     SimulationDocument,

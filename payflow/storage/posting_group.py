@@ -110,8 +110,8 @@ class PostingGroup:
             for entry in entries
         ]
         await self._journal.insert_many(documents, session=session)
-        await _guarded(self._wallets, _wallet_updates(entries, snapshot), session)
-        await _guarded(self._transfers, _transfer_updates(entries, snapshot), session)
+        await guarded(self._wallets, wallet_updates(entries, snapshot), session)
+        await guarded(self._transfers, transfer_updates(entries, snapshot), session)
 
 
 def _is_leg(kept: dict[str, Any]) -> bool:
@@ -126,7 +126,8 @@ def wallet_of(leg: LegRequest, transfers: Mapping[str, Transfer]) -> str | None:
     return touched_wallet_id(leg.leg, transfer)
 
 
-def _wallet_updates(entries: Iterable[JournalEntry], snapshot: Snapshot) -> list[UpdateOne]:
+def wallet_updates(entries: Iterable[JournalEntry], snapshot: Snapshot) -> list[UpdateOne]:
+    """What the entries do to the wallets."""
     # a wallet is written once, with its last state, guarded by the version that was read
     last = {entry.change.wallet_id: entry.change for entry in entries if entry.change}
     return [
@@ -138,7 +139,8 @@ def _wallet_updates(entries: Iterable[JournalEntry], snapshot: Snapshot) -> list
     ]
 
 
-def _transfer_updates(entries: Iterable[JournalEntry], snapshot: Snapshot) -> list[UpdateOne]:
+def transfer_updates(entries: Iterable[JournalEntry], snapshot: Snapshot) -> list[UpdateOne]:
+    """What the entries do to the transfers."""
     last = {entry.transfer.id: entry.transfer for entry in entries}
     return [
         UpdateOne(
@@ -153,9 +155,10 @@ def _transfer_updates(entries: Iterable[JournalEntry], snapshot: Snapshot) -> li
     ]
 
 
-async def _guarded(
-    collection: Collection, updates: list[UpdateOne], session: AsyncClientSession
+async def guarded(
+    collection: Collection, updates: Sequence[UpdateOne], session: AsyncClientSession
 ) -> None:
+    """Make the updates, all of them, or raise ``WriteConflict``."""
     if not updates:
         return
     result = await collection.bulk_write(updates, ordered=False, session=session)

@@ -10,13 +10,11 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
 from payflow.domain.errors import (
-    CurrencyMismatch,
     DestinationNotFound,
     NotFound,
     RecipientNotFound,
-    SameWallet,
 )
-from payflow.domain.identifiers import Prefix, journal_key
+from payflow.domain.identifiers import Prefix
 from payflow.domain.ports import (
     Clock,
     IdempotencyClaim,
@@ -27,17 +25,18 @@ from payflow.domain.ports import (
 )
 from payflow.domain.transfers import Transfer, TransferStatus
 from payflow.domain.users import Principal
-from payflow.domain.wallets import Wallet, WalletStatus
+from payflow.domain.wallets import Wallet
 from payflow.storage.bell import TerminalBell
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.claims import find_claimed
+from payflow.storage.drawing import draw_up, paid_first
 from payflow.storage.identity import lowest_id, new_id
 from payflow.storage.mapping import (
     claim_fields,
+    from_acceptance,
     from_transfer,
     to_transfer,
     to_wallet,
-    transfer_event,
 )
 from payflow.storage.pages import page_of
 from payflow.storage.transactions import in_transaction, translated
@@ -122,43 +121,18 @@ class MongoTransfers:
         source = await self._wallet(order.source_wallet_id)
         if source is None or source.owner_id != order.payer_id:
             raise NotFound("wallet", order.source_wallet_id)
-        destination = await self._destination(order)
-        if source.id == destination.id:
-            raise SameWallet
-        for wallet in (source, destination):
-            if wallet.currency != order.money.currency:
-                raise CurrencyMismatch(wallet.id, wallet.currency, order.money.currency)
-        now = self._clock.now()
-        transfer_id = new_id(Prefix.TRANSFER, now)
-        return Transfer(
-            id=transfer_id,
-            money=order.money,
-            source_wallet_id=source.id,
-            destination_wallet_id=destination.id,
-            payer_id=source.owner_id,
-            payee_id=destination.owner_id,
-            workflow_id=f"transfer/{transfer_id}",
-            created_at=now,
-            updated_at=now,
-            description=order.description,
-            metadata=order.metadata,
-        )
+        return draw_up(order, source, await self._destination(order), self._clock.now())
 
     async def _write(
         self, transfer: Transfer, order: TransferOrder, claim: IdempotencyClaim
     ) -> None:
-        init: dict[str, Any] = {
-            "_id": journal_key(transfer.id, "init"),
-            "leg": "init",
-            "transfer_id": transfer.id,
-            "currency": transfer.money.currency,
-            "postings": [],
-            "entry_id": new_id(Prefix.ENTRY),
-            "event": transfer_event(new_id(Prefix.EVENT), "transfer.initiated", transfer),
-            "idempotency": claim_fields(claim),
-            "request_id": order.request_id,
-            "created_at": transfer.created_at,
-        }
+        init = from_acceptance(
+            transfer,
+            entry_id=new_id(Prefix.ENTRY),
+            event_id=new_id(Prefix.EVENT),
+            request_id=order.request_id,
+        )
+        init["idempotency"] = claim_fields(claim)
 
         async def work(session: AsyncClientSession) -> None:
             await self._books.journal.insert_one(init, session=session)
@@ -191,7 +165,7 @@ class MongoTransfers:
         ]
         if not candidates:
             raise RecipientNotFound(currency)
-        return min(candidates, key=lambda w: (w.status is WalletStatus.CLOSED, w.id))
+        return paid_first(candidates)
 
 
 def _readable(documents: Iterable[dict[str, Any]]) -> Iterator[Transfer]:
