@@ -47,7 +47,7 @@ class InMemoryBooks:
         snapshot = Snapshot(self.transfers, self.wallets, self.journal)
         verdict = decide([leg], snapshot, self.clock.now())
         for entry in verdict.entries:
-            self._write(entry)
+            self.write(entry)
         (answer,) = verdict.answers
         if isinstance(answer, Exception):
             raise answer
@@ -62,7 +62,7 @@ class InMemoryBooks:
         items = [item.id for item in self.items_of(order.batch_id, order.first, order.past)]
         snapshot = Snapshot(self.transfers, self.wallets, self.journal)
         for entry in decide_items(order, items, snapshot, self.clock.now()):
-            self._write(entry)
+            self.write(entry)
 
     def items_of(self, batch_id: str, first: int = 0, past: int = 10_000) -> list[Transfer]:
         """The items of that range of the batch, in order."""
@@ -80,7 +80,7 @@ class InMemoryBooks:
             self.transfers[transfer_id] = parked
             self.marks.append(park_key(transfer_id, parked.sequence))
 
-    def _write(self, entry: JournalEntry) -> None:
+    def write(self, entry: JournalEntry) -> None:
         self.entries.append(entry)
         self.journal[entry.key] = entry.answer
         self.transfers[entry.transfer.id] = entry.transfer

@@ -30,6 +30,8 @@ from payflow.storage.mapping import (
 )
 from payflow.storage.transactions import Collection, WriteConflict
 
+MOVED_AT_ONCE = 1_000  # transfers an update: 30 kB of ids
+
 
 @dataclass(frozen=True, slots=True)
 class OriginatedLeg:
@@ -111,7 +113,7 @@ class PostingGroup:
         ]
         await self._journal.insert_many(documents, session=session)
         await guarded(self._wallets, wallet_updates(entries, snapshot), session)
-        await guarded(self._transfers, transfer_updates(entries, snapshot), session)
+        await move_transfers(self._transfers, entries, snapshot, session)
 
 
 def _is_leg(kept: dict[str, Any]) -> bool:
@@ -139,20 +141,34 @@ def wallet_updates(entries: Iterable[JournalEntry], snapshot: Snapshot) -> list[
     ]
 
 
-def transfer_updates(entries: Iterable[JournalEntry], snapshot: Snapshot) -> list[UpdateOne]:
-    """What the entries do to the transfers."""
-    last = {entry.transfer.id: entry.transfer for entry in entries}
-    return [
-        UpdateOne(
-            {
-                "_id": transfer_id,
-                "status": snapshot.transfers[transfer_id].status.value,
-                "sequence": snapshot.transfers[transfer_id].sequence,
-            },
-            {"$set": transfer_state(transfer)},
-        )
-        for transfer_id, transfer in last.items()
-    ]
+async def move_transfers(
+    transfers: Collection,
+    entries: Iterable[JournalEntry],
+    snapshot: Snapshot,
+    session: AsyncClientSession,
+) -> None:
+    """Write what the entries do to the transfers, or raise ``WriteConflict``.
+
+    Those that go the same way (and many do) go in one update: one for each costs five times
+    as much.
+    """
+    alike: dict[tuple[str, int, str], list[Transfer]] = {}
+    for transfer in {entry.transfer.id: entry.transfer for entry in entries}.values():
+        before = snapshot.transfers[transfer.id]
+        way = (before.status.value, before.sequence, repr(transfer_state(transfer)))
+        alike.setdefault(way, []).append(transfer)
+    for (status, sequence, _), moved in alike.items():
+        for start in range(0, len(moved), MOVED_AT_ONCE):
+            part = moved[start : start + MOVED_AT_ONCE]
+            ids = sorted(transfer.id for transfer in part)
+            result = await transfers.update_many(
+                {"_id": {"$in": ids}, "status": status, "sequence": sequence},
+                {"$set": transfer_state(part[0])},
+                hint={"_id": 1},  # else plans over the indexes of `status` are tried as well
+                session=session,
+            )
+            if result.matched_count != len(part):
+                raise WriteConflict(f"{transfers.name}: a version guard did not match")
 
 
 async def guarded(

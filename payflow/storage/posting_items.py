@@ -16,7 +16,7 @@ from payflow.domain.wallets import Wallet
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.identity import new_id
 from payflow.storage.mapping import from_entry, to_answer, to_transfer, to_wallet
-from payflow.storage.posting_group import guarded, transfer_updates, wallet_updates
+from payflow.storage.posting_group import guarded, move_transfers, wallet_updates
 
 T = TypeVar("T")
 
@@ -105,8 +105,7 @@ class PostingItems:
         await guarded(books.wallets, wallet_updates(entries, snapshot), session)
         for part in _slices(entries, SLICE):
             await books.journal.insert_many(_documents(part, origin), session=session)
-        for updates in _slices(transfer_updates(entries, snapshot), SLICE):
-            await guarded(books.transfers, updates, session)
+        await move_transfers(books.transfers, entries, snapshot, session)
 
 
 def _range_of(order: ItemsOrder) -> dict[str, Any]:
