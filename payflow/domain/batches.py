@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 MAX_ITEMS = 10_000  # written in one MongoDB transaction, which has 10 s
+MAX_ATOMIC_ITEMS = 3_000  # their legs too: 2 s; 10,000 outgrow a cache of 512 MB, and the 10 s
 
 
 class BatchMode(StrEnum):
