@@ -209,7 +209,7 @@ async def test_kill_9_in_the_middle_of_a_batch(
     done = await ended(bank, alice, sent["id"])
     assert done["counts"]["completed"] == 1_500
     late = await database.journal.count_documents(
-        {"transfer_id": {"$exists": True}, "leg": "post", "origin.attempt": {"$gt": 1}}
+        {"origin.workflow_id": f"batch/{sent['id']}", "leg": "post", "origin.attempt": {"$gt": 1}}
     )
     assert late  # it was caught in the middle: another attempt posted what the killed one had not
     assert (await bank.balance(alice), await bank.balance(bob)) == (8_500, 1_500)
