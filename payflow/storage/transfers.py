@@ -25,12 +25,13 @@ from payflow.domain.ports import (
     TransferOrder,
     Written,
 )
-from payflow.domain.transfers import Transfer, TransferStatus
+from payflow.domain.transfers import Transfer
 from payflow.domain.users import Principal
 from payflow.domain.wallets import Wallet, WalletStatus
 from payflow.storage.bell import TerminalBell
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.claims import find_claimed
+from payflow.storage.door import UNFINISHED, Door
 from payflow.storage.identity import lowest_id, new_id
 from payflow.storage.mapping import (
     claim_fields,
@@ -42,14 +43,15 @@ from payflow.storage.mapping import (
 from payflow.storage.pages import page_of
 from payflow.storage.transactions import in_transaction, translated
 
-_UNFINISHED = [status.value for status in TransferStatus if not status.is_terminal]
-
 
 class MongoTransfers:
     """The ``Transfers`` port."""
 
-    def __init__(self, books: BooksCollections, clock: Clock, bell: TerminalBell) -> None:
+    def __init__(
+        self, books: BooksCollections, clock: Clock, bell: TerminalBell, door: Door
+    ) -> None:
         self._books = books
+        self._door = door
         self._clock = clock
         self._bell = bell
 
@@ -58,6 +60,7 @@ class MongoTransfers:
         with translated():
             if winner := await self._claimed(claim):
                 return Written(winner, replayed=True)
+            await self._door.check()
             transfer = await self._draw_up(order)
         try:
             await self._write(transfer, order, claim)
@@ -108,7 +111,7 @@ class MongoTransfers:
         with translated():
             return {
                 fields["_id"]: to_transfer(fields)
-                async for fields in self._books.transfers.find({"status": {"$in": _UNFINISHED}})
+                async for fields in self._books.transfers.find({"status": {"$in": UNFINISHED}})
             }
 
     async def _claimed(self, claim: IdempotencyClaim) -> Transfer | None:
@@ -119,10 +122,13 @@ class MongoTransfers:
         return to_transfer(fields) if fields else None
 
     async def _draw_up(self, order: TransferOrder) -> Transfer:
-        source = await self._wallet(order.source_wallet_id)
+        source, destination = await self._named(order)
         if source is None or source.owner_id != order.payer_id:
             raise NotFound("wallet", order.source_wallet_id)
-        destination = await self._destination(order)
+        if order.destination_email is not None:
+            destination = await self._wallet_of_email(order.destination_email, order.money.currency)
+        if destination is None:
+            raise DestinationNotFound(order.destination_wallet_id or "")
         if source.id == destination.id:
             raise SameWallet
         for wallet in (source, destination):
@@ -166,17 +172,12 @@ class MongoTransfers:
 
         await in_transaction(self._books.client, work)
 
-    async def _wallet(self, wallet_id: str) -> Wallet | None:
-        fields = await self._books.wallets.find_one({"_id": wallet_id})
-        return to_wallet(fields) if fields else None
-
-    async def _destination(self, order: TransferOrder) -> Wallet:
-        if order.destination_wallet_id is not None:
-            wallet = await self._wallet(order.destination_wallet_id)
-            if wallet is None:
-                raise DestinationNotFound(order.destination_wallet_id)
-            return wallet
-        return await self._wallet_of_email(order.destination_email or "", order.money.currency)
+    async def _named(self, order: TransferOrder) -> tuple[Wallet | None, Wallet | None]:
+        """The wallets the order names, in one round trip."""
+        names = [order.source_wallet_id, order.destination_wallet_id]
+        found = await self._books.wallets.find({"_id": {"$in": names}}).to_list()
+        wallets = {fields["_id"]: to_wallet(fields) for fields in found}
+        return wallets.get(names[0]), wallets.get(names[1] or "")
 
     async def _wallet_of_email(self, email: str, currency: str) -> Wallet:
         """The oldest wallet of that person in that currency; one that is not closed goes first."""
