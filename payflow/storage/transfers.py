@@ -88,7 +88,7 @@ class MongoTransfers:
     ) -> Page[Transfer]:
         """The transfers the viewer may see, newest first."""
         found = self._books.transfers.find(
-            _query(viewer, wanted, after), sort=[("_id", DESCENDING)], limit=limit + 1
+            transfers_wanted(viewer, wanted, after), sort=[("_id", DESCENDING)], limit=limit + 1
         )
         with translated():
             documents = await found.to_list()
@@ -204,7 +204,10 @@ def _readable(documents: Iterable[dict[str, Any]]) -> Iterator[Transfer]:
             logger.error("transfer {} cannot be read: {!r}", fields["_id"], error)
 
 
-def _query(viewer: Principal, wanted: TransferFilter, after: str | None) -> dict[str, Any]:
+def transfers_wanted(
+    viewer: Principal, wanted: TransferFilter, after: str | None
+) -> dict[str, Any]:
+    """The query of a list: what the viewer may see of what is wanted, from ``after`` on."""
     query: dict[str, Any] = {}
     if not viewer.is_operator:
         query["party_ids"] = viewer.user_id
