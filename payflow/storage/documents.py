@@ -46,6 +46,7 @@ class WalletDocument(StoredDocument):
     held: int = 0
     status: WalletStatus = WalletStatus.ACTIVE
     sequence: int = 0
+    contended: int = 0  # how often legs of this wallet met another worker's
     created_at: datetime
 
     class Settings:

@@ -48,6 +48,16 @@ class PostingGroup:
         self._transfers = books.transfers
         self._wallets = books.wallets
 
+    async def claim(self, wallet_ids: Sequence[str], session: AsyncClientSession) -> None:
+        """Write to these wallets before anything else, to meet a conflict at once.
+
+        Somebody who conflicted once would otherwise read, decide and insert only to conflict
+        again. The field counts how often legs of the wallet met another worker's.
+        """
+        await self._wallets.update_many(
+            {"_id": {"$in": list(wallet_ids)}}, {"$inc": {"contended": 1}}, session=session
+        )
+
     async def read(self, legs: Sequence[OriginatedLeg], session: AsyncClientSession) -> Snapshot:
         """Everything the legs concern, in one round trip: transfers, wallets, journal keys."""
         ids = sorted({leg.request.transfer_id for leg in legs})
