@@ -8,7 +8,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test chaos check lock audit clean
+.PHONY: help install demo up test chaos bench check lock audit clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ test: install ## Run the tests against the real parts
 chaos: install ## The long storm: 2,000 transfers, eight kills, snapshots all the while
 	PAYFLOW_STORM=long $(BIN)/pytest tests/chaos -rP
 
+bench: install ## Measure ratios, write docs/performance.md: BENCH=--quick, --soak, --help
+	$(BIN)/python -m benchmarks $(BENCH)
+
 check: install ## Lint, format, types, architecture, security; needs no network
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -60,4 +63,4 @@ audit: ## Look the locked packages up in the advisories; needs the network
 
 clean: ## Remove .venv and the caches; the data folder stays
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	find $(CODE) tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find $(CODE) tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

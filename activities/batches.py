@@ -53,7 +53,7 @@ class BatchActivities:
 
     @activity.defn
     async def take_independent(self, items: Items) -> int:
-        """Take the items side by side, each for itself, leg after leg.
+        """Take the items, each for itself: in one transaction, and leg by leg what is left.
 
         Returns:
             How many have an unanswered leg.
@@ -62,10 +62,17 @@ class BatchActivities:
             BooksUnavailable: none of them had an answer, so it is not an item's own trouble.
         """
         async with _alive():
-            unfinished = await self._work.unfinished(items.batch_id, items.first, items.past)
-            cancelled = await self._work.is_cancelled(items.batch_id)
-            states = {transfer.id: transfer.status for transfer in unfinished}
-            late = await self._walk(states, CANCELLED if cancelled else None)
+            halt = CANCELLED if await self._work.is_cancelled(items.batch_id) else None
+            together = ItemsOrder(
+                items.batch_id, BatchMode.INDEPENDENT, items.first, items.past, halt
+            )
+            try:
+                await self._books.take_items(together, origin_of_this())
+            except Exception as error:  # whatever it is: each item is asked for under its own keys
+                activity.logger.warning("items go one by one: %r", error)
+            left = await self._work.unfinished(items.batch_id, items.first, items.past)
+            states = {transfer.id: transfer.status for transfer in left}
+            late = await self._walk(states, halt)
         if late and len(late) == len(states):
             raise BooksUnavailable
         return len(late)

@@ -78,7 +78,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "email_taken": Kind(409, "Email taken", "This email address is registered already."),
         "wallet_frozen": Kind(409, "Wallet frozen", "Wallet wal_… is frozen."),
-        "wallet_not_frozen": Kind(409, "Wallet not frozen", "Wallet wal_… is not frozen."),
         "wallet_closed": Kind(409, "Wallet closed", "Wallet wal_… is closed."),
         "wallet_in_use": Kind(409, "Wallet in use", "Wallet wal_… holds money; empty it first."),
         "insufficient_funds": Kind(

@@ -36,6 +36,7 @@ async def serve_api(app: FastAPI, settings: Settings, stop: asyncio.Event) -> No
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # nobody's word for another address is taken
             backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=DRAIN_S,

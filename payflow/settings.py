@@ -65,6 +65,11 @@ class Settings(BaseSettings):
     sweep_interval_s: float = Field(
         10.0, gt=0, le=3_600, description="Pause between two looks at unfinished transfers."
     )
+    max_unfinished: int = Field(
+        20_000,
+        ge=1,
+        description="New transfers are refused (503) while so many are unfinished.",
+    )
     max_body_bytes: int = Field(65_536, ge=1_024, description="Largest request body (413 above).")
     max_batch_bytes: int = Field(
         8 * 1024 * 1024, ge=1_024, description="The same for `POST /v1/batches`."

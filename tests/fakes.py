@@ -128,7 +128,7 @@ class TroubledBooks:
 
     async def take_items(self, order: ItemsOrder, origin: Origin) -> None:
         self.orders.append(order)
-        if Leg.DEBIT in self.down:
+        if Leg.DEBIT in self.down or (order.mode is BatchMode.INDEPENDENT and self.down_for):
             raise ConnectionError("the books are away")
         await self._books.take_items(order, origin)
 

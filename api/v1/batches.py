@@ -73,8 +73,7 @@ async def make_batch(asked: AskedBatch, viewer: Viewer, ask: Ask, request: Reque
     """Accept up to 10,000 transfers, or none of them, and start the saga that carries them out.
 
     `independent`: each for itself. `stop_on_error`: in order, until one fails. `atomic`: all or
-    none, in one set of postings (up to 3,000). An item that may not be is named:
-    `transfers[17].amount`.
+    none, in one set of postings. An item that may not be is named: `transfers[17].amount`.
     """
     request_id = request_id_of(request)
     written = await ask.batches.accept(asked.body.order(viewer.user_id, request_id), asked.claim)

@@ -25,7 +25,7 @@ from api.v1.fields import (
 )
 from payflow.auth.sessions import SignUp
 from payflow.domain.batch_ports import BatchOrder
-from payflow.domain.batches import MAX_ATOMIC_ITEMS, MAX_ITEMS, BatchMode
+from payflow.domain.batches import MAX_ITEMS, BatchMode
 from payflow.domain.ledger import Leg
 from payflow.domain.money import Money
 from payflow.domain.movements import MovementKind
@@ -161,16 +161,6 @@ class NewBatch(Body):
 
     mode: BatchMode
     transfers: Annotated[list[NewTransfer], Field(min_length=1, max_length=MAX_ITEMS)]
-
-    @model_validator(mode="after")
-    def _fits_one_transaction(self) -> Self:
-        if self.mode is BatchMode.ATOMIC and len(self.transfers) > MAX_ATOMIC_ITEMS:
-            raise PydanticCustomError(
-                "too_many_atomic",
-                "an atomic batch holds at most {most} transfers",
-                {"field": "transfers", "most": MAX_ATOMIC_ITEMS},
-            )
-        return self
 
     def order(self, owner_id: str, request_id: str) -> BatchOrder:
         """The batch in the domain's words."""

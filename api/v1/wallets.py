@@ -101,7 +101,7 @@ async def freeze(
     "/{wallet_id}/unfreeze",
     response_model=WalletAnswer,
     summary="Unfreeze a wallet",
-    responses=documented(*_STATE_CHANGE, "wallet_not_frozen"),
+    responses=documented(*_STATE_CHANGE),
 )
 async def unfreeze(
     wallet_id: WalletId, operator: Acting, ask: Ask, body: OptionalReason | None = None

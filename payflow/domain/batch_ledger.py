@@ -4,6 +4,7 @@ Pure, like ``ledger``: the same items over the same snapshot come to the same en
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,6 +31,7 @@ class ItemsOrder:
 
     ``halt`` ends those that have not begun instead. An ``atomic`` batch's items come all at
     once; those of ``stop_on_error`` in ranges, ``halt`` being set after the first failure.
+    ``independent`` items share the transaction for its speed, and nothing else.
     """
 
     batch_id: str
@@ -38,10 +40,6 @@ class ItemsOrder:
     past: int
     halt: Tombstone | None = None
     rejects: Rejects = never
-
-    def __post_init__(self) -> None:
-        if self.mode is BatchMode.INDEPENDENT:
-            raise ValueError("independent items are not bound to each other")
 
 
 def decide_items(
@@ -52,11 +50,14 @@ def decide_items(
     ``items`` are the ids of all transfers of that range, in their order.
 
     Raises:
-        IllegalMove: an item's state and its journal do not fit together; nothing is written.
+        IllegalMove: the state and the journal of an item that is not independent do not fit
+            together; nothing is written.
     """
     if order.mode is BatchMode.ATOMIC:
         return _all_or_none(order, items, snapshot, now)
-    return _in_order(order, items, snapshot, now)
+    if order.mode is BatchMode.STOP_ON_ERROR:
+        return _in_order(order, items, snapshot, now)
+    return _each_for_itself(order, items, snapshot, now)
 
 
 def _in_order(
@@ -67,6 +68,17 @@ def _in_order(
     for transfer_id in items:
         if _walk(transfer_id, book, halt, order.rejects) is TransferStatus.FAILED:
             halt = halt or _because_of(book.transfers[transfer_id], STOPPED)
+    return book.entries
+
+
+def _each_for_itself(
+    order: ItemsOrder, items: Sequence[str], snapshot: Snapshot, now: datetime
+) -> list[JournalEntry]:
+    """Whoever cannot be walked is left where it stands, and concerns no other."""
+    book = Book.of(snapshot, now)
+    for transfer_id in items:
+        with suppress(IllegalMove):
+            _walk(transfer_id, book, order.halt, order.rejects)
     return book.entries
 
 

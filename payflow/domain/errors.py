@@ -14,10 +14,11 @@ PayflowError
 │   └── IdempotencyKeyReused
 ├── ItemsRefused                some items of a batch, for reasons of those kinds
 ├── Conflict                    the thing is in another state than the request needs
-│   ├── WalletFrozen, WalletClosed, WalletNotFrozen, WalletInUse, InsufficientFunds
+│   ├── WalletFrozen, WalletClosed, WalletInUse, InsufficientFunds
 │   ├── EmailTaken, TransferTerminal, NothingToRetry, WorkflowCannotRun
 └── Trouble                     nobody knows yet, or nobody can tell now
     ├── BooksUnavailable, OutcomeUnknown
+    │   └── TooManyUnfinished   back-pressure at the door
     └── IllegalMove             a leg that the transfer's state does not allow: a bug, parks
 """
 
@@ -243,15 +244,6 @@ class WalletFrozen(Conflict):
         super().__init__(f"Wallet {wallet_id} is frozen.")
 
 
-class WalletNotFrozen(Conflict):
-    """The wallet is not frozen, so it cannot be unfrozen."""
-
-    code = "wallet_not_frozen"
-
-    def __init__(self, wallet_id: str) -> None:
-        super().__init__(f"Wallet {wallet_id} is not frozen.")
-
-
 class WalletClosed(Conflict):
     """The wallet is closed, for good."""
 
@@ -331,6 +323,10 @@ class BooksUnavailable(Trouble):
 
     def __init__(self) -> None:
         super().__init__("The service cannot answer for the moment; try again.")
+
+
+class TooManyUnfinished(BooksUnavailable):
+    """Too many accepted transfers are unfinished; a new one would only wait behind them."""
 
 
 class OutcomeUnknown(Trouble):

@@ -141,6 +141,8 @@ class Books(Protocol):
     async def take_items(self, order: ItemsOrder, origin: Origin) -> None:
         """Bring items of a batch to their end, all of them in one transaction.
 
+        Of independent items some may be left as they were: each is then asked for alone.
+
         Raises:
             IllegalMove: an item's state does not allow it; nothing was written.
             Trouble: it is not known whether it happened; ask again.

@@ -12,6 +12,10 @@ from payflow.domain.transfers import FailureCode, TransferStatus
 from payflow.domain.users import Role
 from payflow.domain.wallets import WalletStatus
 
+UNFINISHED = [status.value for status in TransferStatus if not status.is_terminal]
+OPEN = "open"  # the index of what is unfinished: small, as the door keeps it
+ENDED = [status.value for status in TransferStatus if status.is_terminal]
+
 
 class StoredDocument(Document):
     """A document whose ``_id`` is a business key, never an ObjectId."""
@@ -47,6 +51,7 @@ class WalletDocument(StoredDocument):
     held: int = 0
     status: WalletStatus = WalletStatus.ACTIVE
     sequence: int = 0
+    contended: int = 0  # how often legs of this wallet met another worker's
     created_at: datetime
 
     class Settings:
@@ -95,36 +100,45 @@ class TransferDocument(StoredDocument):
     batch_mode: BatchMode | None = None
 
     class Settings:
-        """Collection and indexes. Ids are ULIDs, so ``_id`` descending is newest first."""
+        """Collection and indexes.
+
+        Ids are ULIDs, so lists run backwards over ``_id``: kept ascending, new transfers are
+        appended to an index and not inserted before all others. No index of what is unfinished
+        has the status in it, so a transfer's moves write no index until it ends (measured: with
+        five indexes that follow the status an update costs mongod 0.2 ms, without 0.07).
+        """
 
         name = "transfers"
         indexes: ClassVar = [
-            IndexModel([("party_ids", ASCENDING), ("_id", DESCENDING)], name="party_newest"),
+            IndexModel([("party_ids", ASCENDING), ("_id", ASCENDING)], name="party"),
+            IndexModel([("wallet_ids", ASCENDING), ("_id", ASCENDING)], name="wallet"),
             IndexModel(
-                [("party_ids", ASCENDING), ("status", ASCENDING), ("_id", DESCENDING)],
-                name="party_status_newest",
-            ),
-            IndexModel([("wallet_ids", ASCENDING), ("_id", DESCENDING)], name="wallet_newest"),
-            IndexModel([("status", ASCENDING), ("_id", DESCENDING)], name="status_newest"),
-            # the sweep reads what is not terminal; the index holds nothing else
-            IndexModel(
-                [("status", ASCENDING), ("sequence", ASCENDING)],
-                name="unfinished",
-                partialFilterExpression={
-                    "status": {"$in": [s.value for s in TransferStatus if not s.is_terminal]}
-                },
-            ),
-            # transfers from a wallet whose money may still come back: asked by `close`
-            IndexModel(
-                [("source_wallet_id", ASCENDING)],
-                name="source_in_transit",
-                partialFilterExpression={
-                    "status": {"$in": [s.value for s in TransferStatus if s.has_money_in_transit]}
-                },
+                [("party_ids", ASCENDING), ("status", ASCENDING), ("_id", ASCENDING)],
+                name="party_ended",
+                partialFilterExpression={"status": {"$in": ENDED}},
             ),
             IndexModel(
-                [("needs_attention", ASCENDING), ("_id", DESCENDING)],
-                name="parked_newest",
+                [("status", ASCENDING), ("_id", ASCENDING)],
+                name="ended",
+                partialFilterExpression={"status": {"$in": ENDED}},
+            ),
+            # a person's list of one such state; Beanie takes two indexes of the same keys for
+            # one, so the amount, which never changes, tells it from `party`
+            IndexModel(
+                [("party_ids", ASCENDING), ("_id", ASCENDING), ("amount", ASCENDING)],
+                name="party_open",
+                partialFilterExpression={"status": {"$in": UNFINISHED}},
+            ),
+            # the sweep, the door's count, an operator's list of one such state, and `close`
+            # (whose money may still come back?); none names its first key, so all hint at it
+            IndexModel(
+                [("_id", ASCENDING), ("source_wallet_id", ASCENDING)],
+                name=OPEN,
+                partialFilterExpression={"status": {"$in": UNFINISHED}},
+            ),
+            IndexModel(
+                [("needs_attention", ASCENDING), ("_id", ASCENDING)],
+                name="parked",
                 partialFilterExpression={"needs_attention": True},
             ),
             # a batch's items in order; a transfer of its own is not in it

@@ -27,6 +27,7 @@ from payflow.storage.batches import MongoBatches
 from payflow.storage.bell import TerminalBell
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.connection import bind_documents, open_client
+from payflow.storage.door import Door
 from payflow.storage.identity import SystemClock
 from payflow.storage.posting import PostingEngine
 from payflow.storage.probes import MongoProbe, RedisProbe
@@ -91,6 +92,8 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
                 probes=(MongoProbe(client), RedisProbe(redis)),
                 refresh_tokens=MongoRefreshTokens(client),
                 rehearsal=rehearsal,
-                transfers=MongoTransfers(collections, clock, bell),
+                transfers=MongoTransfers(
+                    collections, clock, bell, Door(collections.transfers, settings.max_unfinished)
+                ),
                 wallets=MongoWallets(collections, clock),
             )

@@ -31,6 +31,10 @@ from payflow.storage.mapping import (
 from payflow.storage.transactions import Collection, WriteConflict
 
 MOVED_AT_ONCE = 1_000  # transfers an update: 30 kB of ids
+# One joined read saves two round trips, and costs the server more for each transfer than three
+# reads by key do: 2.0 ms against 2.1 for one, 6.0 against 3.3 for 16, 41 against 11 for 200.
+JOINED_UP_TO = 3
+ANSWER_FIELDS = {"leg": 1, "outcome": 1, "code": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +54,24 @@ class PostingGroup:
         self._transfers = books.transfers
         self._wallets = books.wallets
 
+    async def claim(self, wallet_ids: Sequence[str], session: AsyncClientSession) -> None:
+        """Write to these wallets before anything else, to meet a conflict at once.
+
+        Somebody who conflicted once would otherwise read, decide and insert only to conflict
+        again. The field counts how often legs of the wallet met another worker's.
+        """
+        await self._wallets.update_many(
+            {"_id": {"$in": list(wallet_ids)}}, {"$inc": {"contended": 1}}, session=session
+        )
+
     async def read(self, legs: Sequence[OriginatedLeg], session: AsyncClientSession) -> Snapshot:
-        """Everything the legs concern, in one round trip: transfers, wallets, journal keys."""
+        """Everything the legs concern: their transfers, wallets and journal keys."""
         ids = sorted({leg.request.transfer_id for leg in legs})
+        if len(ids) <= JOINED_UP_TO:
+            return await self._read_joined(ids, session)
+        return await self._read_apart(ids, legs, session)
+
+    async def _read_joined(self, ids: list[str], session: AsyncClientSession) -> Snapshot:
         found = await self._transfers.aggregate(
             [
                 {"$match": {"_id": {"$in": ids}}},
@@ -69,7 +88,10 @@ class PostingGroup:
                         "from": self._journal.name,
                         "localField": "_id",
                         "foreignField": "transfer_id",
-                        "pipeline": [{"$project": {"leg": 1, "outcome": 1, "code": 1}}],
+                        "pipeline": [
+                            {"$match": {"outcome": {"$exists": True}}},  # legs, and no marks
+                            {"$project": ANSWER_FIELDS},
+                        ],
                         "as": "journal",
                     }
                 },
@@ -80,10 +102,23 @@ class PostingGroup:
         async for fields in found:
             transfers[fields["_id"]] = to_transfer(fields)
             wallets.update({kept["_id"]: to_wallet(kept) for kept in fields["wallets"]})
-            journal.update(
-                {kept["_id"]: to_answer(kept) for kept in fields["journal"] if _is_leg(kept)}
-            )
+            journal.update({kept["_id"]: to_answer(kept) for kept in fields["journal"]})
         return Snapshot(transfers, wallets, journal)
+
+    async def _read_apart(
+        self, ids: list[str], legs: Sequence[OriginatedLeg], session: AsyncClientSession
+    ) -> Snapshot:
+        found = await self._transfers.find(_any_of(ids), session=session).to_list()
+        transfers = {fields["_id"]: to_transfer(fields) for fields in found}
+        touched = set(filter(None, (wallet_of(leg.request, transfers) for leg in legs)))
+        wallets = await self._wallets.find(_any_of(touched), session=session).to_list()
+        keys = {leg.request.key for leg in legs}
+        journal = await self._journal.find(_any_of(keys), ANSWER_FIELDS, session=session).to_list()
+        return Snapshot(
+            transfers,
+            {fields["_id"]: to_wallet(fields) for fields in wallets},
+            {fields["_id"]: to_answer(fields) for fields in journal},
+        )
 
     async def post(
         self, legs: Sequence[OriginatedLeg], snapshot: Snapshot, session: AsyncClientSession
@@ -114,10 +149,6 @@ class PostingGroup:
         await self._journal.insert_many(documents, session=session)
         await guarded(self._wallets, wallet_updates(entries, snapshot), session)
         await move_transfers(self._transfers, entries, snapshot, session)
-
-
-def _is_leg(kept: dict[str, Any]) -> bool:
-    return "outcome" in kept  # init and park are marks: nobody asks for their answer
 
 
 def wallet_of(leg: LegRequest, transfers: Mapping[str, Transfer]) -> str | None:
@@ -180,3 +211,7 @@ async def guarded(
     result = await collection.bulk_write(updates, ordered=False, session=session)
     if result.matched_count != len(updates):
         raise WriteConflict(f"{collection.name}: a version guard did not match")
+
+
+def _any_of(ids: Iterable[str]) -> dict[str, Any]:
+    return {"_id": {"$in": sorted(ids)}}

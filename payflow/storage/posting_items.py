@@ -103,9 +103,22 @@ class PostingItems:
             session=session,
         )
         await guarded(books.wallets, wallet_updates(entries, snapshot), session)
-        for part in _slices(entries, SLICE):
-            await books.journal.insert_many(_documents(part, origin), session=session)
+        await self._insert(entries, origin, session)
         await move_transfers(books.transfers, entries, snapshot, session)
+
+    async def _insert(
+        self, entries: Sequence[JournalEntry], origin: Origin, session: AsyncClientSession
+    ) -> None:
+        """Insert slice by slice; while the server works on one, the next is made."""
+        inserting: asyncio.Future[Any] | None = None
+        for part in _slices(entries, SLICE):
+            making = asyncio.to_thread(_documents, part, origin)
+            documents, *_ = await asyncio.gather(making, *filter(None, [inserting]))
+            inserting = asyncio.ensure_future(
+                self._books.journal.insert_many(documents, session=session)
+            )
+        if inserting is not None:
+            await inserting
 
 
 def _range_of(order: ItemsOrder) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from payflow.domain.batch_ledger import ItemsOrder
+from payflow.domain.batches import BatchMode
 from payflow.domain.errors import Trouble
 from payflow.domain.ledger import Leg, LegRequest, StepAnswer
 from payflow.domain.ports import Books, Origin, Rehearsal
@@ -63,11 +64,16 @@ class RehearsingBooks:
         return [answers.get(leg.key) for leg in legs]
 
     async def take_items(self, order: ItemsOrder, origin: Origin) -> None:
-        """Take the items; one attempt is struck as a whole, and each may be rejected."""
+        """Take the items; one attempt is struck as a whole, and each may be rejected.
+
+        Independent items are sent to be taken one by one, where each meets its own rules.
+        """
         simulation = await self._rehearsal.get()
         if not simulation.enabled:
             await self._books.take_items(order, origin)
             return
+        if order.mode is BatchMode.INDEPENDENT:
+            raise RehearsedError("while faults are rehearsed each item is taken for itself")
         for leg in (Leg.DEBIT, Leg.CREDIT, Leg.POST):
             self._strike(simulation, LegRequest(ANY_ITEM, leg), FaultPhase.BEFORE)
         await self._books.take_items(replace(order, rejects=simulation.rejects), origin)

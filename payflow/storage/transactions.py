@@ -112,9 +112,9 @@ async def _commit(session: AsyncClientSession) -> None:
         await pause()
 
 
-async def pause() -> None:
+async def pause(between_s: tuple[float, float] = JITTER_S) -> None:
     """Wait a random moment (no secret), so that two who conflicted do not meet again."""
-    await asyncio.sleep(random.uniform(*JITTER_S))  # noqa: S311  # nosec B311
+    await asyncio.sleep(random.uniform(*between_s))  # noqa: S311  # nosec B311
 
 
 def is_transient(error: Exception) -> bool:

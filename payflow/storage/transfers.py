@@ -1,6 +1,6 @@
 """Transfers over MongoDB: accepted in one transaction, read by their parties, listed by key."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -23,12 +23,14 @@ from payflow.domain.ports import (
     TransferOrder,
     Written,
 )
-from payflow.domain.transfers import Transfer, TransferStatus
+from payflow.domain.transfers import Transfer
 from payflow.domain.users import Principal
 from payflow.domain.wallets import Wallet
 from payflow.storage.bell import TerminalBell
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.claims import find_claimed
+from payflow.storage.documents import ENDED, OPEN, UNFINISHED
+from payflow.storage.door import Door
 from payflow.storage.drawing import draw_up, paid_first
 from payflow.storage.identity import lowest_id, new_id
 from payflow.storage.mapping import (
@@ -41,14 +43,15 @@ from payflow.storage.mapping import (
 from payflow.storage.pages import page_of
 from payflow.storage.transactions import in_transaction, translated
 
-_UNFINISHED = [status.value for status in TransferStatus if not status.is_terminal]
-
 
 class MongoTransfers:
     """The ``Transfers`` port."""
 
-    def __init__(self, books: BooksCollections, clock: Clock, bell: TerminalBell) -> None:
+    def __init__(
+        self, books: BooksCollections, clock: Clock, bell: TerminalBell, door: Door
+    ) -> None:
         self._books = books
+        self._door = door
         self._clock = clock
         self._bell = bell
 
@@ -57,6 +60,7 @@ class MongoTransfers:
         with translated():
             if winner := await self._claimed(claim):
                 return Written(winner, replayed=True)
+            await self._door.check()
             transfer = await self._draw_up(order)
         try:
             await self._write(transfer, order, claim)
@@ -83,8 +87,9 @@ class MongoTransfers:
         self, viewer: Principal, wanted: TransferFilter, *, limit: int, after: str | None
     ) -> Page[Transfer]:
         """The transfers the viewer may see, newest first."""
+        query = transfers_wanted(viewer, wanted, after)
         found = self._books.transfers.find(
-            _query(viewer, wanted, after), sort=[("_id", DESCENDING)], limit=limit + 1
+            query, sort=[("_id", DESCENDING)], limit=limit + 1, hint=index_for(query)
         )
         with translated():
             documents = await found.to_list()
@@ -105,10 +110,8 @@ class MongoTransfers:
     async def unfinished(self) -> dict[str, Transfer]:
         """Every transfer that is not terminal, by id."""
         with translated():
-            return {
-                fields["_id"]: to_transfer(fields)
-                async for fields in self._books.transfers.find({"status": {"$in": _UNFINISHED}})
-            }
+            found = self._books.transfers.find({"status": {"$in": UNFINISHED}}, hint=OPEN)
+            return {fields["_id"]: to_transfer(fields) async for fields in found}
 
     async def _claimed(self, claim: IdempotencyClaim) -> Transfer | None:
         init = await find_claimed(self._books.journal, claim)
@@ -118,10 +121,14 @@ class MongoTransfers:
         return to_transfer(fields) if fields else None
 
     async def _draw_up(self, order: TransferOrder) -> Transfer:
-        source = await self._wallet(order.source_wallet_id)
+        source, destination = await self._named(order)
         if source is None or source.owner_id != order.payer_id:
             raise NotFound("wallet", order.source_wallet_id)
-        return draw_up(order, source, await self._destination(order), self._clock.now())
+        if order.destination_email is not None:
+            destination = await self._wallet_of_email(order.destination_email, order.money.currency)
+        if destination is None:
+            raise DestinationNotFound(order.destination_wallet_id or "")
+        return draw_up(order, source, destination, self._clock.now())
 
     async def _write(
         self, transfer: Transfer, order: TransferOrder, claim: IdempotencyClaim
@@ -140,17 +147,12 @@ class MongoTransfers:
 
         await in_transaction(self._books.client, work)
 
-    async def _wallet(self, wallet_id: str) -> Wallet | None:
-        fields = await self._books.wallets.find_one({"_id": wallet_id})
-        return to_wallet(fields) if fields else None
-
-    async def _destination(self, order: TransferOrder) -> Wallet:
-        if order.destination_wallet_id is not None:
-            wallet = await self._wallet(order.destination_wallet_id)
-            if wallet is None:
-                raise DestinationNotFound(order.destination_wallet_id)
-            return wallet
-        return await self._wallet_of_email(order.destination_email or "", order.money.currency)
+    async def _named(self, order: TransferOrder) -> tuple[Wallet | None, Wallet | None]:
+        """The wallets the order names, in one round trip."""
+        names = [order.source_wallet_id, order.destination_wallet_id]
+        found = await self._books.wallets.find({"_id": {"$in": names}}).to_list()
+        wallets = {fields["_id"]: to_wallet(fields) for fields in found}
+        return wallets.get(names[0]), wallets.get(names[1] or "")
 
     async def _wallet_of_email(self, email: str, currency: str) -> Wallet:
         """The oldest wallet of that person in that currency; one that is not closed goes first."""
@@ -177,7 +179,10 @@ def _readable(documents: Iterable[dict[str, Any]]) -> Iterator[Transfer]:
             logger.error("transfer {} cannot be read: {!r}", fields["_id"], error)
 
 
-def _query(viewer: Principal, wanted: TransferFilter, after: str | None) -> dict[str, Any]:
+def transfers_wanted(
+    viewer: Principal, wanted: TransferFilter, after: str | None
+) -> dict[str, Any]:
+    """The query of a list: what the viewer may see of what is wanted, from ``after`` on."""
     query: dict[str, Any] = {}
     if not viewer.is_operator:
         query["party_ids"] = viewer.user_id
@@ -201,3 +206,10 @@ def _query(viewer: Principal, wanted: TransferFilter, after: str | None) -> dict
     if bounds:
         query["_id"] = bounds
     return query
+
+
+def index_for(query: Mapping[str, Any]) -> str | None:
+    """The index that a list must be told of: the only one that the planner would not find."""
+    status = query.get("status")
+    is_named = query.keys() & {"party_ids", "wallet_ids", "needs_attention"}
+    return OPEN if status is not None and status not in ENDED and not is_named else None

@@ -47,30 +47,37 @@ class Storm:
     database: Database
     stack: EmbeddedStack
     weather: Weather
+    drawn: random.Random
     people: list[Person] = field(default_factory=list)
+    ordered: int = 0
+    all_have_died: asyncio.Event = field(default_factory=asyncio.Event)
     accepted: dict[str, str] = field(default_factory=dict)
     caught_between_legs: list[int] = field(default_factory=list)
     snapshots: int = 0
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def pay(self, orders: list[tuple[str, int, int, int]]) -> None:
-        """One client: its payments one after the other, each under its own key."""
-        while orders:
-            key, payer, payee, amount = orders.pop()
-            sent = await self.bank.send(
-                self.people[payer], self.people[payee], amount, key=key, wait_s=5
-            )
+    async def pay(self) -> None:
+        """One client: payments one after the other, each under its own key.
+
+        It pays until all transfers are made and everybody has died who is to die, so that the
+        last one dies among transfers too, however fast the machine is.
+        """
+        while self.ordered < self.weather.transfers or not self.all_have_died.is_set():
+            key = f"storm-{self.ordered}"
+            self.ordered += 1
+            payer, payee = self.drawn.sample(self.people, 2)
+            amount = self.drawn.randint(1, 400)
+            sent = await self.bank.send(payer, payee, amount, key=key, wait_s=5)
             self.accepted[key] = sent["id"]
 
-    async def kill(self, role: str, moment: random.Random) -> None:
+    async def kill(self, role: str) -> None:
         """SIGKILL one process of the role while a transfer is between two legs."""
         names = [name for name in self.stack.names if name.split("-")[0] in (role, "serve")]
-        name = moment.choice(names)
+        name = self.drawn.choice(names)
         unfinished = {"status": {"$in": BETWEEN_TWO_LEGS}}
-        while not await self.database.transfers.count_documents(unfinished, limit=1):
-            if self.over.is_set():
-                return
-            await asyncio.sleep(0)
+        async with asyncio.timeout(60):
+            while not await self.database.transfers.count_documents(unfinished, limit=1):
+                await asyncio.sleep(0)
         pid = self.stack.kill(name)
         self.caught_between_legs.append(await self.database.transfers.count_documents(unfinished))
         await self.stack.wait_restarted(name, pid)
@@ -86,26 +93,21 @@ class Storm:
 @pytest.mark.chaos
 @pytest.mark.timeout(900)
 async def test_a_storm_of_transfers_and_kills(stack: EmbeddedStack) -> None:
-    weather = WEATHER
-    drawn = random.Random(weather.seed)
+    weather, drawn = WEATHER, random.Random(WEATHER.seed)
     async with bank_of(stack) as bank, books_of(stack) as database:
-        storm = Storm(bank, database, stack, weather)
+        storm = Storm(bank, database, stack, weather, drawn)
         for _ in range(weather.wallets):
             storm.people.append(await bank.funded(OPENING_BALANCE))
-        orders = [
-            (f"storm-{n}", payer, payee, drawn.randint(1, 400))
-            for n in range(weather.transfers)
-            for payer, payee in [drawn.sample(range(weather.wallets), 2)]
-        ]
         watching = asyncio.create_task(storm.watch())
-        paying = asyncio.gather(*(storm.pay(orders) for _ in range(weather.clients)))
+        paying = asyncio.gather(*(storm.pay() for _ in range(weather.clients)))
         deaths = ["worker"] * weather.worker_kills + ["api"] * weather.api_kills
         drawn.shuffle(deaths)
-        for left, role in zip(range(len(deaths), 0, -1), deaths, strict=True):
+        for number, role in enumerate(deaths, start=1):
             # the deaths are spread over the work, whatever this machine takes for it
-            while len(orders) > weather.transfers * left / (len(deaths) + 1):
+            while len(storm.accepted) < weather.transfers * number / (len(deaths) + 1):
                 await asyncio.sleep(0.02)
-            await storm.kill(role, drawn)
+            await storm.kill(role)
+        storm.all_have_died.set()
         last_restart = time.monotonic()
         await paying
         await _all_terminal(storm, within_s=60 + weather.transfers / 10)
@@ -128,7 +130,8 @@ async def _judge(storm: Storm, recovered_s: float) -> None:
     assert len(storm.caught_between_legs) == weather.worker_kills + weather.api_kills
     assert all(storm.caught_between_legs), "each kill must hit a transfer between two legs"
     assert storm.snapshots >= weather.snapshots
-    assert len(storm.accepted) == len(set(storm.accepted.values())) == weather.transfers
+    assert len(storm.accepted) == len(set(storm.accepted.values())) == storm.ordered
+    assert storm.ordered >= weather.transfers
     wallets = [person.wallet_id for person in storm.people]
     ours = await storm.database.transfers.find({"source_wallet_id": {"$in": wallets}}).to_list()
     assert {transfer["_id"] for transfer in ours} == set(storm.accepted.values())

@@ -5,14 +5,7 @@ import pytest
 from cli.stack import EmbeddedStack
 from tests.e2e.auditing import Database, check_the_books, read_sums
 from tests.e2e.bank import Bank, Person
-
-# the step that is held up, and where that leaves the transfer
-GAPS = [
-    ("debit", "initiated"),
-    ("credit", "debited"),
-    ("post", "credited"),
-    ("refund", "refunding"),
-]
+from tests.e2e.gaps import GAPS, held_before
 
 
 def victims(stack: EmbeddedStack, role: str) -> list[str]:
@@ -45,13 +38,7 @@ async def test_kill_9_between_two_legs(
     step: str,
     state: str,
 ) -> None:
-    alice, bob = await bank.funded(100), await bank.person("bob")
-    rules = [{"step": step, "failure_type": "error", "failure_rate": 1}]
-    if step == "refund":
-        rules.append({"step": "credit", "failure_type": "reject", "failure_rate": 1})
-    await bank.rehearse(operator, *rules)
-    sent = await bank.send(alice, bob, 100)
-    await bank.until(alice, sent["id"], state)
+    alice, bob, sent = await held_before(bank, operator, step, state)
     await kill_all(stack, role)
     between = await bank.transfer(alice, sent["id"])
     assert between["status"] == state  # it was killed between two legs, and stands there

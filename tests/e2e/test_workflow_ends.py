@@ -16,7 +16,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from cli.stack import EmbeddedStack
 from tests.e2e.auditing import Database, check_the_books, read_sums
 from tests.e2e.bank import Bank, Person
-from tests.e2e.test_crashes import GAPS
+from tests.e2e.gaps import GAPS, held_before
 
 
 @pytest.fixture
@@ -51,13 +51,7 @@ async def test_ending_the_workflow_between_two_legs(
     step: str,
     state: str,
 ) -> None:
-    alice, bob = await bank.funded(100), await bank.person("bob")
-    rules = [{"step": step, "failure_type": "error", "failure_rate": 1}]
-    if step == "refund":
-        rules.append({"step": "credit", "failure_type": "reject", "failure_rate": 1})
-    await bank.rehearse(operator, *rules)
-    sent = await bank.send(alice, bob, 100)
-    await bank.until(alice, sent["id"], state)
+    alice, bob, sent = await held_before(bank, operator, step, state)
     handle = temporal.get_workflow_handle(sent["workflow_id"])
     await _shown_as_pending(handle)
     await end_workflow(temporal, handle, how)

@@ -5,7 +5,7 @@ from fastapi.exceptions import RequestValidationError
 
 from api.batch_body import _checked, _from_csv
 from api.v1 import examples
-from payflow.domain.batches import MAX_ATOMIC_ITEMS, BatchMode
+from payflow.domain.batches import MAX_ITEMS, BatchMode
 
 HEADER = "source_wallet_id,destination_wallet_id,amount,currency"
 
@@ -26,11 +26,11 @@ def test_a_byte_order_mark_and_empty_lines_are_no_matter() -> None:
     assert len(read(f"\ufeff{HEADER}\r\n\r\nwal_1,wal_2,5,USD\r\n\r\n")) == 1
 
 
-def test_an_atomic_batch_that_cannot_be_one_transaction_is_refused() -> None:
-    lines = ["wal_1,wal_2,5,USD"] * (MAX_ATOMIC_ITEMS + 1)
+def test_more_items_than_one_transaction_holds_are_refused() -> None:
+    lines = ["wal_1,wal_2,5,USD"] * (MAX_ITEMS + 1)
     with pytest.raises(RequestValidationError):
         read("\n".join([HEADER, *lines]))
-    assert len(read("\n".join([HEADER, *lines[1:]]))) == MAX_ATOMIC_ITEMS
+    assert len(read("\n".join([HEADER, *lines[1:]]))) == MAX_ITEMS
 
 
 @pytest.mark.parametrize(

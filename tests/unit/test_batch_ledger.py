@@ -7,12 +7,20 @@ import pytest
 from payflow.domain.batch_ledger import CANCELLED, ItemsOrder, Rejects, decide_items, never
 from payflow.domain.batches import BatchMode
 from payflow.domain.errors import IllegalMove
-from payflow.domain.ledger import JournalEntry, Leg, LegRequest, Outcome, Snapshot, Tombstone
+from payflow.domain.ledger import (
+    JournalEntry,
+    Leg,
+    LegRequest,
+    Outcome,
+    Snapshot,
+    StepAnswer,
+    Tombstone,
+)
 from payflow.domain.transfers import FailureCode, TransferStatus
 from payflow.domain.wallets import WalletStatus
 from tests.fakes import BATCH, BOB, START, InMemoryBooks, books_with_items
 
-ATOMIC, STOP = BatchMode.ATOMIC, BatchMode.STOP_ON_ERROR
+ATOMIC, STOP, EACH = BatchMode.ATOMIC, BatchMode.STOP_ON_ERROR, BatchMode.INDEPENDENT
 
 
 def judge(
@@ -38,7 +46,7 @@ def paid(entries: list[JournalEntry]) -> int:
     return sum(p.amount for entry in entries for p in entry.postings if p.account == BOB)
 
 
-@pytest.mark.parametrize("mode", [ATOMIC, STOP])
+@pytest.mark.parametrize("mode", [ATOMIC, STOP, EACH])
 def test_what_is_possible_is_done_leg_by_leg_in_order(mode: BatchMode) -> None:
     entries = judge(books_with_items(mode, [100, 200]), mode)
     assert [(entry.transfer.id, entry.leg) for entry in entries] == [
@@ -51,6 +59,14 @@ def test_the_first_failure_stops_what_follows() -> None:
     entries = judge(books_with_items(STOP, [600, 600, 100]), STOP)
     assert ends(entries) == ["completed", "insufficient_funds", "batch_stopped"]
     assert paid(entries) == 600
+
+
+def test_an_independent_failure_concerns_no_other() -> None:
+    books = books_with_items(EACH, [600, 600, 100])
+    assert ends(judge(books, EACH)) == ["completed", "insufficient_funds", "completed"]
+    ahead = LegRequest("trf_1", Leg.DEBIT).key  # journaled, and the state stands before it
+    books.journal[ahead] = StepAnswer(Leg.DEBIT, Outcome.APPLIED)
+    assert {entry.transfer.id for entry in judge(books, EACH)} == {"trf_0", "trf_2"}
 
 
 def test_one_impossible_item_leaves_nothing_posted() -> None:
@@ -77,7 +93,7 @@ def test_a_rehearsed_rejection_counts_as_a_refusal() -> None:
     assert ends(entries) == ["batch_rejected", "credit_rejected", "batch_rejected"]
 
 
-@pytest.mark.parametrize("mode", [ATOMIC, STOP])
+@pytest.mark.parametrize("mode", [ATOMIC, STOP, EACH])
 def test_a_cancelled_batch_ends_what_has_not_begun(mode: BatchMode) -> None:
     entries = judge(books_with_items(mode, [1, 2]), mode, CANCELLED)
     assert ends(entries) == ["cancelled", "cancelled"]
@@ -91,7 +107,7 @@ async def test_one_cancelled_item_is_one_of_a_batch_being_cancelled(mode: BatchM
     assert ends(judge(books, mode)) == ["cancelled"]
 
 
-@pytest.mark.parametrize("mode", [ATOMIC, STOP])
+@pytest.mark.parametrize("mode", [ATOMIC, STOP, EACH])
 def test_the_second_time_nothing_is_written(mode: BatchMode) -> None:
     books = books_with_items(mode, [1, 2_000, 3])
     for entry in judge(books, mode):

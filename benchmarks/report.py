@@ -1,0 +1,159 @@
+"""Writes what a run found: the page with its plots, and the raw numbers."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks.figures import Row
+from benchmarks.options import Options
+from benchmarks.outcome import CpuLine, Outcome
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "performance.md"
+IMAGES = ROOT / "docs" / "img"
+
+HEAD = """# Performance
+
+Made by `make bench`; do not edit. What is claimed is a ratio between two contenders of one run,
+on one machine, never an absolute figure: those stand beside it to show what the ratio is made of.
+"""
+
+METHOD = """## Method
+
+- One embedded stack on loopback, started by the run in a folder of its own; the layout is `serve`
+  (API, worker and relay in one process) unless the row says otherwise. `PAYFLOW_ENV=production`
+  with a generated key, so that no step reads rehearsal rules; wallets are funded by an operator's
+  deposits.
+- The load generator is a process of its own: raw HTTP/1.1 over kept-alive connections, closed
+  loop: each caller asks, waits for the answer, asks again. A transfer counts when its `POST` with
+  `Prefer: wait=30` was answered `completed`; any other answer ends the section.
+- Contenders take turns, in an order that rotates from round to round. A ratio is taken inside
+  each round; the table has the median of the rounds, and the lowest and highest of them. The
+  first 0.3 s of a turn do not count.
+- The bare Temporal workflows run on the same Temporal server, by an unsandboxed worker in the
+  benchmark's process on uvloop, as PayFlow's do.
+- One transaction per leg makes the same reads, decisions and writes as the engine and is given
+  the better of 16 and 64 callers.
+- The bare FastAPI route has no auth and no checks, and makes the same find over the same kind of
+  connection.
+- A long past is written in bulk: documents as the books would have them, without their Temporal
+  histories. Both stacks run while either is measured.
+- Memory is what the kernel counts as resident. CPU is user and system time of all threads, from
+  `/proc`, divided by what was done in those turns; it has steps of 10 ms.
+- The start is timed from the command to `stack.json`, which is written when everything answers.
+- Nothing else should run on the machine; what did shows in the spread.
+
+Again: `make bench`, `make bench BENCH=--quick` (two minutes), `make bench BENCH=--soak` (50,000
+transfers for the memory rows), `make bench BENCH='--past 1000000'`; `.venv/bin/python -m
+benchmarks --help` has the rest.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """When, how and on what the run was made."""
+
+    at: str
+    took_s: float
+    options: Options
+    machine: dict[str, str]
+
+
+def write_page(outcome: Outcome, circumstances: Circumstances) -> None:
+    """Replace the page and its plots."""
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    for chart in outcome.charts:
+        (IMAGES / f"{chart.name}.svg").write_text(chart.svg)
+    parts = [HEAD, _run(circumstances), _table(outcome.rows), _cpu(outcome.cpu)]
+    parts += ["\n".join(f"- {note}" for note in outcome.notes)] if outcome.notes else []
+    parts += [_plots(outcome), METHOD, _machine(circumstances.machine)]
+    PAGE.write_text("\n".join(part for part in parts if part))
+
+
+def write_numbers(outcome: Outcome, circumstances: Circumstances, folder: Path) -> Path:
+    """Keep every sample in the data folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{circumstances.at.replace(':', '')}-{circumstances.options.kind}.json"
+    numbers = {
+        "circumstances": asdict(circumstances),
+        "rows": [row.facts() for row in outcome.rows],
+        "cpu_ms_per_operation": {line.contender: line.ms for line in outcome.cpu},
+        "notes": outcome.notes,
+        "raw": outcome.raw,
+    }
+    path.write_text(json.dumps(numbers, indent=1))
+    return path
+
+
+def printed(row: Row) -> str:
+    """A row as one line for a terminal."""
+    verdict = row.verdict.replace("*", "")
+    return f"{_value(row, row.value):>9}  {verdict:<12} {row.figure} ({row.against})"
+
+
+def _run(it: Circumstances) -> str:
+    options = it.options
+    said = (
+        f"{it.at}, a {options.kind} run of {it.took_s / 60:.1f} minutes: {options.rounds} rounds, "
+        f"turns of {options.seconds:g} s, {options.callers} callers."
+    )
+    if options.kind == "quick":
+        said += (
+            "\n\n**This is a quick run**: its turns are too short to claim anything. It shows that "
+            "every row can be measured; the figures that count come from a full run on a quiet "
+            "machine."
+        )
+    return said + "\n"
+
+
+def _table(rows: list[Row]) -> str:
+    lines = [
+        "## Figures\n",
+        "| figure | median | lowest – highest | must reach | aim | verdict | one against other |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        sign = "≥" if row.mark.more_is_better else "≤"
+        spread = f"{_value(row, min(row.samples))} – {_value(row, max(row.samples))}"
+        spread = spread if len(row.samples) > 1 else "one sample"
+        marks = [f"{sign} {mark:g} {row.unit}".rstrip() for mark in (row.mark.must, row.mark.aim)]
+        cells = [
+            row.figure,
+            f"**{_value(row, row.value)}**",
+            spread,
+            *marks,
+            row.verdict,
+            row.against,
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _value(row: Row, value: float) -> str:
+    return f"{value:.2f} {row.unit}".rstrip()
+
+
+def _cpu(lines: list[CpuLine]) -> str:
+    if not lines:
+        return ""
+    processes = list(lines[0].ms)
+    table = [
+        "## CPU for each transfer or workflow\n",
+        "Milliseconds, in the turns of the first two rows.\n",
+        f"| contender | {' | '.join(processes)} | all but the load generator |",
+        f"|---|{'---|' * (len(processes) + 1)}",
+    ]
+    for line in lines:
+        cells = [f"{line.ms[process]:.1f}" for process in processes]
+        total = sum(ms for process, ms in line.ms.items() if process != "load generator")
+        table.append(f"| {line.contender} | {' | '.join(cells)} | {total:.1f} |")
+    return "\n".join(table) + "\n"
+
+
+def _plots(outcome: Outcome) -> str:
+    return "\n\n".join(f"![{chart.title}](img/{chart.name}.svg)" for chart in outcome.charts) + "\n"
+
+
+def _machine(facts: dict[str, str]) -> str:
+    rows = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
+    return f"## Machine\n\n| what | which |\n|---|---|\n{rows}\n"

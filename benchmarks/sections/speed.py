@@ -1,0 +1,99 @@
+"""How many transfers a second, against what Temporal alone can do on the same server."""
+
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+
+from benchmarks import svg
+from benchmarks.bare_temporal import BareTemporal, bare_temporal, in_a_loop
+from benchmarks.figures import Mark, Row, each, ratios
+from benchmarks.ground import Ground
+from benchmarks.jobs import Tally
+from benchmarks.orders import spread
+from benchmarks.outcome import Chart, CpuLine, Outcome
+from benchmarks.processes import CpuMeter
+from benchmarks.rounds import by_turns
+
+PAYFLOW = "PayFlow over HTTP"
+THREE = "Temporal: 3 no-op activities"
+EMPTY = "Temporal: empty, eager start"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a turn did, and the CPU seconds each process used meanwhile."""
+
+    tally: Tally
+    cpu_s: dict[str, float]
+
+
+async def measure(ground: Ground) -> Outcome:
+    """Completed transfers a second by 16 callers, beside two kinds of bare workflows."""
+    await ground.warm_up()
+    async with bare_temporal(ground.stack.addresses.temporal_address) as bare:
+        contenders = _contenders(ground, bare)
+        for name in (THREE, EMPTY):
+            await contenders[name]()  # warm as well
+        turns = await by_turns(contenders, ground.options.rounds)
+    rates = {name: each(found, lambda turn: turn.tally.per_second) for name, found in turns.items()}
+    return Outcome(
+        rows=_rows(rates, ground.options.callers),
+        charts=[
+            Chart(
+                "throughput",
+                f"Completed per second, {ground.options.callers} callers",
+                svg.bars("Completed per second: median, lowest to highest round", "/s", rates),
+            )
+        ],
+        cpu=[_cpu_line(name, found) for name, found in turns.items()],
+        raw={"speed": {"per_second": rates}},
+    )
+
+
+def _contenders(ground: Ground, bare: BareTemporal) -> dict[str, Callable[[], Awaitable[Turn]]]:
+    callers, seconds = ground.options.callers, ground.options.seconds
+    orders = spread(ground.town, callers)
+    loop = partial(in_a_loop, callers=callers, seconds=seconds)
+    return {
+        PAYFLOW: lambda: _metered(ground, ground.turn(orders)),
+        THREE: lambda: _metered(ground, loop(bare.three_activities)),
+        EMPTY: lambda: _metered(ground, loop(bare.empty)),
+    }
+
+
+async def _metered(ground: Ground, work: Awaitable[Tally]) -> Turn:
+    own, others = CpuMeter({"bare worker": [os.getpid()]}), ground.meter()
+    tally = await work
+    return Turn(tally, {**others.used(), **own.used()})
+
+
+def _rows(rates: dict[str, list[float]], callers: int) -> list[Row]:
+    ours = f"completed single transfers/s over HTTP, {callers} callers"
+    return [
+        Row(
+            "three_activities",
+            f"{ours} ÷ bare Temporal workflow with three no-op ordinary activities",
+            ratios(rates[PAYFLOW], rates[THREE]),
+            Mark(1.5, 2.5),
+            _against(rates, PAYFLOW, THREE),
+        ),
+        Row(
+            "empty_workflow",
+            "the same ÷ empty workflow with eager start",
+            ratios(rates[PAYFLOW], rates[EMPTY]),
+            Mark(0.5, 0.8),
+            _against(rates, PAYFLOW, EMPTY),
+        ),
+    ]
+
+
+def _against(rates: dict[str, list[float]], ours: str, theirs: str) -> str:
+    middle = {name: sorted(rates[name])[len(rates[name]) // 2] for name in (ours, theirs)}
+    return f"{middle[ours]:.1f}/s against {middle[theirs]:.1f}/s"
+
+
+def _cpu_line(name: str, turns: list[Turn]) -> CpuLine:
+    done = sum(turn.tally.answered for turn in turns)
+    used = {process: sum(turn.cpu_s[process] for turn in turns) for process in turns[0].cpu_s}
+    return CpuLine(name, {process: seconds * 1_000 / done for process, seconds in used.items()})

@@ -1,0 +1,156 @@
+"""Each question the code asks is answered by an index: no scan, no sort, no more than it needs."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.collection import AsyncCollection
+
+from cli.stack import EmbeddedStack
+from payflow.domain.identifiers import Prefix
+from payflow.domain.money import Money
+from payflow.domain.ports import TransferFilter
+from payflow.domain.transfers import Transfer, TransferStatus
+from payflow.domain.users import Principal, Role
+from payflow.settings import Settings
+from payflow.storage.books_collections import BooksCollections
+from payflow.storage.connection import bind_documents, missing_indexes
+from payflow.storage.documents import OPEN, UNFINISHED
+from payflow.storage.identity import new_id
+from payflow.storage.mapping import from_transfer
+from payflow.storage.transfers import index_for, transfers_wanted
+from tests.fakes import START
+
+PAST = 3_000
+LIMIT = 21
+ALICE = Principal("usr_7", Role.USER)
+OPERATOR = Principal("usr_OPERATOR", Role.OPERATOR)
+
+Plan = dict[str, Any]
+
+
+def past_transfer(number: int) -> dict[str, Any]:
+    at = START + timedelta(seconds=number)
+    transfer = Transfer(
+        id=new_id(Prefix.TRANSFER, at),
+        money=Money(1 + number, "USD"),
+        source_wallet_id=f"wal_{number % 50}",
+        destination_wallet_id=f"wal_{(number + 1) % 50}",
+        payer_id=f"usr_{number % 50}",
+        payee_id=f"usr_{(number + 1) % 50}",
+        workflow_id="transfer/past",
+        created_at=at,
+        updated_at=at,
+        status=TransferStatus.DEBITED if number % 500 == 0 else TransferStatus.COMPLETED,
+        needs_attention=number % 1_000 == 0,
+    )
+    return from_transfer(transfer)
+
+
+@pytest.fixture
+async def books(pair: EmbeddedStack) -> AsyncIterator[BooksCollections]:
+    settings = Settings(mongo_url=pair.addresses.mongo_url, mongo_database="payflow_indexes")
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(settings.mongo_url)
+    async with client:
+        await bind_documents(client, settings)
+        assert await missing_indexes(client, settings) == []
+        kept = BooksCollections.of(client, settings.mongo_database)
+        if not await kept.transfers.estimated_document_count():
+            await kept.transfers.insert_many([past_transfer(n) for n in range(PAST)])
+            await kept.journal.insert_many([past_entry(n) for n in range(PAST)])
+        yield kept
+
+
+def past_entry(number: int) -> dict[str, Any]:
+    return {
+        "_id": f"trf_{number}:debit",
+        "transfer_id": f"trf_{number}",
+        "wallet_id": f"wal_{number % 5}",
+        "wallet_sequence": 1 + number // 5,
+        "idempotency": {"user_id": f"usr_{number % 5}", "key": f"key-{number}"},
+    }
+
+
+async def explained(
+    collection: AsyncCollection[dict[str, Any]],
+    query: dict[str, Any],
+    sort: dict[str, int] | None = None,
+    limit: int = 0,
+    hint: str | None = None,
+) -> Plan:
+    command: dict[str, Any] = {"find": collection.name, "filter": query, "limit": limit}
+    if hint:
+        command["hint"] = hint
+    if sort:
+        command["sort"] = sort
+    plan: Plan = await collection.database.command(
+        {"explain": command, "verbosity": "executionStats"}
+    )
+    return plan
+
+
+def stages(part: Any) -> set[str]:
+    """Every stage of the winning plan."""
+    if isinstance(part, list):
+        return set().union(*map(stages, part)) if part else set()
+    if not isinstance(part, dict):
+        return set()
+    own = {part["stage"]} if isinstance(part.get("stage"), str) else set()
+    return own.union(*map(stages, part.values()))
+
+
+def check(plan: Plan, at_most: int) -> None:
+    found = stages(plan["queryPlanner"]["winningPlan"])
+    assert not found & {"COLLSCAN", "SORT"}, found
+    assert plan["executionStats"]["totalDocsExamined"] <= at_most, plan["executionStats"]
+
+
+@pytest.mark.parametrize(
+    ("viewer", "wanted", "at_most"),
+    [
+        (ALICE, TransferFilter(), LIMIT),
+        (ALICE, TransferFilter(status=TransferStatus.COMPLETED), LIMIT),
+        (ALICE, TransferFilter(status=TransferStatus.DEBITED), LIMIT),
+        (ALICE, TransferFilter(wallet_id="wal_7"), 2 * LIMIT),
+        (ALICE, TransferFilter(created_after=START + timedelta(seconds=100)), LIMIT),
+        (ALICE, TransferFilter(created_before=START + timedelta(seconds=1_000)), LIMIT),
+        (OPERATOR, TransferFilter(), LIMIT),
+        (OPERATOR, TransferFilter(status=TransferStatus.DEBITED), LIMIT),
+        (OPERATOR, TransferFilter(status=TransferStatus.COMPLETED), LIMIT),
+        (OPERATOR, TransferFilter(wallet_id="wal_7"), LIMIT),
+        (OPERATOR, TransferFilter(needs_attention=True), LIMIT),
+    ],
+    ids=str,
+)
+async def test_a_page_of_transfers_reads_a_page(
+    books: BooksCollections, viewer: Principal, wanted: TransferFilter, at_most: int
+) -> None:
+    for after in (None, new_id(Prefix.TRANSFER, START + timedelta(seconds=2_000))):
+        query = transfers_wanted(viewer, wanted, after)
+        plan = await explained(books.transfers, query, {"_id": -1}, LIMIT, index_for(query))
+        check(plan, at_most)
+
+
+async def test_a_page_of_entries_reads_a_page(books: BooksCollections) -> None:
+    for before in ({"$gt": 0}, {"$lt": 400}):
+        query = {"wallet_id": "wal_3", "wallet_sequence": before}
+        check(await explained(books.journal, query, {"wallet_sequence": -1}, LIMIT), LIMIT)
+
+
+async def test_an_idempotency_key_is_one_read(books: BooksCollections) -> None:
+    query = {"idempotency.user_id": "usr_2", "idempotency.key": "key-1002"}
+    check(await explained(books.journal, query), 1)
+
+
+async def test_the_sweep_reads_what_is_unfinished_and_nothing_else(
+    books: BooksCollections,
+) -> None:
+    plan = await explained(books.transfers, {"status": {"$in": UNFINISHED}}, hint=OPEN)
+    check(plan, PAST // 500)
+
+
+async def test_closing_a_wallet_reads_what_may_still_come_back(books: BooksCollections) -> None:
+    query = {"source_wallet_id": "wal_0", "status": {"$in": ["debited", "refunding"]}}
+    check(await explained(books.transfers, query, limit=1, hint=OPEN), 1)
