@@ -71,16 +71,17 @@ class LedgerActivities:
     @activity.defn
     async def park(self, parking: Parking) -> None:
         """Say in the books that the transfer needs an operator."""
-        await self._books.park(parking.transfer_id, parking.while_in, _origin())
+        await self._books.park(parking.transfer_id, parking.while_in, origin_of_this())
 
     def all(self) -> list[Callable[..., Any]]:
         """Every step, for a worker's list."""
         return [self.debit, self.credit, self.refund, self.post, self.settle, self.park]
 
     async def _take(self, leg: LegRequest) -> StepAnswer:
-        return await self._books.take(leg, _origin())
+        return await self._books.take(leg, origin_of_this())
 
 
-def _origin() -> Origin:
+def origin_of_this() -> Origin:
+    """Which execution runs here."""
     info = activity.info()
     return Origin(info.workflow_id, info.workflow_run_id, info.activity_id, info.attempt)

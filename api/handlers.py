@@ -9,14 +9,16 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from api.problems import KINDS, problem
-from payflow.domain.errors import PayflowError
+from payflow.domain.errors import ItemsRefused, PayflowError
 
 _CODES_OF_STATUS = {
-    400: "malformed_json",  # the framework's only 400: a body it cannot parse
+    400: "malformed_json",  # the only 400 of that kind: a body nobody can parse
     404: "route_not_found",
     405: "method_not_allowed",
     413: "body_too_large",
+    415: "unsupported_media_type",
 }
+_MAX_PROBLEMS = 100  # a batch may have 10,000 bad items; the next try tells of the others
 _MAX_FIELD_LENGTH = 200  # a field's name may be the client's own; it is echoed no further
 
 
@@ -34,9 +36,16 @@ async def _payflow_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, PayflowError)  # noqa: S101  # nosec B101
     if error.code not in KINDS:
         raise error  # a bug, or what only a worker should meet: 500, and in the log
-    field = getattr(error, "field", None)
-    errors = [{"field": field, "message": str(error)}] if field else []
+    errors = [{"field": where, "message": why} for where, why in _named(error)]
     return problem(request.scope, error.code, detail=str(error), errors=errors)
+
+
+def _named(error: PayflowError) -> list[tuple[str, str]]:
+    """The fields that the error is about, and what is wrong with each."""
+    if isinstance(error, ItemsRefused):
+        return [(f"transfers[{p.index}].{p.field}", str(p.reason)) for p in error.problems]
+    field = getattr(error, "field", None)
+    return [(field, str(error))] if field else []
 
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
@@ -56,16 +65,22 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
 
 
 def _field_problems(found: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    return [{"field": _field(one), "message": _message(one)} for one in found]
+    return [{"field": _field(one), "message": _message(one)} for one in found[:_MAX_PROBLEMS]]
 
 
 def _field(error: Mapping[str, Any]) -> str:
-    """``amount`` or ``metadata.key``: the way to the field, without where it was (body, query)."""
+    """The way to the field, without where it was (body, query): ``transfers[17].amount``."""
     named = error.get("ctx", {}).get("field")  # a rule about several fields names one
     location, *inner = error["loc"]
-    path = [str(part) for part in inner if part != "[key]"] + ([named] if named else [])
-    field = ".".join(path) or str(location)
+    path = [*inner, named] if named else inner
+    field = "".join(_part(part) for part in path).removeprefix(".") or str(location)
     return "".join(c if c.isprintable() else "\ufffd" for c in field[:_MAX_FIELD_LENGTH])
+
+
+def _part(part: str | int) -> str:
+    if isinstance(part, int):
+        return f"[{part}]"
+    return "" if part == "[key]" else f".{part}"
 
 
 def _message(error: Mapping[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Around every request: its id, the headers every answer carries, and a limit to its body."""
 
 import re
+from collections.abc import Mapping
 
 from loguru import logger
 from starlette.datastructures import Headers
@@ -48,18 +49,22 @@ class RequestContext:
 
 
 class BodyLimit:
-    """Refuses a body of more than ``max_bytes``, announced or not."""
+    """Refuses a body of more than ``max_bytes``, announced or not; some paths have their own."""
 
-    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, max_bytes: int, by_path: Mapping[str, int] | None = None
+    ) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._by_path = by_path or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection of any kind; only HTTP requests are limited."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if int(Headers(scope=scope).get("content-length", 0)) > self._max_bytes:
+        max_bytes = self._by_path.get(scope["path"], self._max_bytes)
+        if int(Headers(scope=scope).get("content-length", 0)) > max_bytes:
             await problem(scope, "body_too_large")(scope, receive, send)
             return
         received = 0
@@ -68,7 +73,7 @@ class BodyLimit:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._max_bytes:
+            if received > max_bytes:
                 raise HTTPException(413)
             return message
 

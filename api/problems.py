@@ -66,6 +66,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "user_not_found": Kind(404, "User not found", "There is no user usr_…."),
         "wallet_not_found": Kind(404, "Wallet not found", "There is no wallet wal_…."),
         "transfer_not_found": Kind(404, "Transfer not found", "There is no transfer trf_…."),
+        "batch_not_found": Kind(404, "Batch not found", "There is no batch bat_…."),
         "destination_not_found": Kind(
             404, "Destination not found", "There is no destination wallet wal_…."
         ),

@@ -40,7 +40,8 @@ async def run_worker(settings: Settings) -> None:
         client = await _unless_stopped(wait_for_temporal(settings), stop)
         if client is None:
             return
-        async with transfer_worker(client, storage.books):
+        sagas = TemporalSagas(client, park_after_s=settings.park_after_s)
+        async with transfer_worker(client, storage, sagas):
             say_ready()
             await stop.wait()
 
@@ -112,7 +113,7 @@ async def _work_beside_the_api(
     client = await _unless_stopped(wait_for_temporal(settings), stop)
     if client is None:
         return
-    async with transfer_worker(client, storage.books):
+    async with transfer_worker(client, storage, sagas):
         sagas.use(client, eager=True)
         say_ready()
         await stop.wait()

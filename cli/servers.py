@@ -18,7 +18,8 @@ from temporal.names import SEARCH_ATTRIBUTES
 LOOK_EVERY_S = 0.05
 REPLICA_SET = "rs0"
 NOT_YET_INITIALIZED = 94  # MongoDB's error code
-MONGO_CACHE_GB = 0.5  # books of a laptop; the default is half of the machine's memory
+# The default is half of the machine's memory. An atomic batch of 10,000 must fit: it outgrows 0.5.
+MONGO_CACHE_GB = 1.0
 # A dead worker's open transaction locks its wallets for so long; the default is 60.
 TRANSACTION_LIFETIME_S = 10
 # mongod waits for its clients to find another primary; there is none. The default is 15 s.

@@ -71,6 +71,9 @@ class Settings(BaseSettings):
         description="New transfers are refused (503) while so many are unfinished.",
     )
     max_body_bytes: int = Field(65_536, ge=1_024, description="Largest request body (413 above).")
+    max_batch_bytes: int = Field(
+        8 * 1024 * 1024, ge=1_024, description="The same for `POST /v1/batches`."
+    )
 
     @field_validator("default_currency")
     @classmethod

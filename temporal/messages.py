@@ -1,4 +1,4 @@
-"""What travels to and from a transfer's workflow: frozen, one argument in, one value out."""
+"""What travels to and from our workflows: frozen, one argument in, one value out."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,3 +26,15 @@ class OperatorOrder:
 
     actor: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStory:
+    """What a batch's workflow is started with; everything else is in the books.
+
+    ``first`` is how many items a run before this one has seen to: it saves time, and no more.
+    """
+
+    batch_id: str
+    park_after_s: int
+    first: int = 0

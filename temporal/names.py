@@ -5,6 +5,7 @@ from temporalio.common import SearchAttributeKey
 TRANSFERS_QUEUE = "payflow-transfers"
 
 TRANSFER_WORKFLOW = "Transfer"
+BATCH_WORKFLOW = "Batch"
 
 RETRY_UPDATE = "retry"
 REFUND_UPDATE = "refund"
@@ -31,3 +32,8 @@ SEARCH_ATTRIBUTES = (
 def transfer_workflow_id(transfer_id: str) -> str:
     """The id of a transfer's workflow: one per transfer, whoever starts it and how often."""
     return f"transfer/{transfer_id}"
+
+
+def batch_workflow_id(batch_id: str) -> str:
+    """The id of a batch's workflow: one per batch, whoever starts it and how often."""
+    return f"batch/{batch_id}"

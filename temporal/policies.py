@@ -6,7 +6,7 @@ durable    ordinary           10 s          park_after_s      0.5 s, doubling, a
 parked     ordinary           10 s          no limit          60 s, or an operator's verb
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from temporalio.common import RetryPolicy
@@ -61,6 +61,33 @@ PARKED_LANE = Lane(
     altogether=None,
     retry=RetryPolicy(initial_interval=timedelta(minutes=1), backoff_coefficient=1.0),
 )
+
+# Items of a batch that one activity takes, in one transaction: about 0.3 s in which their
+# wallets are held; the round trips of an activity are a tenth of that.
+BATCH_CHUNK = 500
+
+# A leg of an item that has not answered by then is left to a workflow of the item's own; the
+# engine takes 30-150 ms for a chunk's legs.
+BATCH_LEASH_S = 3.0
+
+# A batch's workflow continues as new past this; a chunk is three events.
+BATCH_HISTORY_EVENTS = 2_000
+
+# Items with workflows of their own are looked after so often, at first and at most.
+BATCH_LOOKS_AGAIN = (timedelta(seconds=1), timedelta(seconds=60))
+
+# An activity of a batch says that it lives each second; a killed worker's is tried again after
+# this. 60 s: the largest transaction has 10 s, and is tried again while it meets others.
+BATCH_HEARTBEAT = timedelta(seconds=5)
+BATCH_TIMEOUT = timedelta(seconds=60)
+
+
+def batch_lane(park_after_s: int) -> Lane:
+    """How a batch's activity is tried before operators are told."""
+    return replace(durable_lane(park_after_s), start_to_close=BATCH_TIMEOUT)
+
+
+PARKED_BATCH_LANE = replace(PARKED_LANE, start_to_close=BATCH_TIMEOUT)
 
 # An operator waits this long for what a verb led to; then he is told how things stand.
 VERB_ANSWERS_IN = timedelta(seconds=4)

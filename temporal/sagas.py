@@ -1,4 +1,4 @@
-"""The ``Sagas`` port over Temporal: a transfer's workflow, started and spoken to."""
+"""The ``Sagas`` port over Temporal: the workflows of transfers and batches, started, spoken to."""
 
 from typing import Any
 
@@ -6,12 +6,17 @@ from loguru import logger
 from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
+    WorkflowExecutionStatus,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import (
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
 from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from payflow.domain.errors import (
     NothingToRetry,
@@ -20,12 +25,15 @@ from payflow.domain.errors import (
 )
 from payflow.domain.transfers import Transfer
 from temporal import policies
-from temporal.messages import OperatorOrder, TransferStory
+from temporal.messages import BatchStory, OperatorOrder, TransferStory
 from temporal.names import (
+    BATCH_WORKFLOW,
     REFUND_UPDATE,
     RETRY_UPDATE,
     TRANSFER_WORKFLOW,
     TRANSFERS_QUEUE,
+    batch_workflow_id,
+    transfer_workflow_id,
 )
 from temporal.search_attributes import at_start
 
@@ -53,27 +61,62 @@ class TemporalSagas:
 
     async def start(self, transfer: Transfer, request_id: str | None) -> None:
         """Start the saga, or find it running; what cannot be started is left to the sweep."""
+        if transfer.place is not None:
+            await self.start_batch(transfer.place.batch_id, request_id)
+        else:
+            await self._start_transfer(transfer, request_id)
+
+    async def start_alone(self, transfer: Transfer) -> None:
+        """Start a saga of the item's own, or find it running."""
+        await self._start_transfer(transfer, None)
+
+    async def start_batch(self, batch_id: str, request_id: str | None) -> None:
+        """Start the batch's saga, or find it running."""
+        await self._start(
+            BATCH_WORKFLOW,
+            BatchStory(batch_id, self._park_after_s),
+            batch_workflow_id(batch_id),
+            request_id,
+        )
+
+    async def _start_transfer(self, transfer: Transfer, request_id: str | None) -> None:
+        await self._start(
+            TRANSFER_WORKFLOW,
+            self._story(transfer),
+            transfer_workflow_id(transfer.id),
+            request_id,
+            at_start(transfer),
+        )
+
+    async def _start(
+        self,
+        workflow: str,
+        story: TransferStory | BatchStory,
+        workflow_id: str,
+        request_id: str | None,
+        attributes: TypedSearchAttributes = TypedSearchAttributes.empty,
+    ) -> None:
         try:
             await self._client.start_workflow(
-                TRANSFER_WORKFLOW,
-                self._story(transfer),
-                id=transfer.workflow_id,
+                workflow,
+                story,
+                id=workflow_id,
                 task_queue=TRANSFERS_QUEUE,
                 id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 task_timeout=policies.WORKFLOW_TASK_TIMEOUT,
                 rpc_timeout=policies.START_RPC_TIMEOUT,
-                search_attributes=at_start(transfer),
+                search_attributes=attributes,
                 memo={"request_id": request_id} if request_id else None,
                 request_eager_start=self._eager,
             )
         except (RPCError, RuntimeError, TimeoutError) as error:
-            # the transfer is accepted and in the books; Temporal being away delays it only
-            logger.warning("saga of {} not started, the sweep will: {!r}", transfer.id, error)
+            # it is accepted and in the books; Temporal being away delays it only
+            logger.warning("{} not started, the sweep will: {!r}", workflow_id, error)
 
     async def retry(self, transfer: Transfer, *, actor: str, reason: str) -> None:
         """Run the pending step now."""
-        if transfer.status.is_terminal:
+        if transfer.status.is_terminal or await self._waits_for_its_batch(transfer):
             raise NothingToRetry(transfer.id)
         await self._update(transfer, RETRY_UPDATE, OperatorOrder(actor, reason))
 
@@ -83,12 +126,25 @@ class TemporalSagas:
             raise TransferTerminal(transfer.id, transfer.status)
         return await self._update(transfer, REFUND_UPDATE, OperatorOrder(actor, reason))
 
+    async def _waits_for_its_batch(self, transfer: Transfer) -> bool:
+        """Whether it is an item that has not been left to a saga of its own."""
+        if transfer.place is None:
+            return False
+        handle = self._client.get_workflow_handle(transfer_workflow_id(transfer.id))
+        try:
+            found = await handle.describe(rpc_timeout=policies.VERB_RPC_TIMEOUT)
+        except (RPCError, TimeoutError) as error:
+            if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
+                return True
+            raise WorkflowCannotRun(transfer.id) from error
+        return found.status is not WorkflowExecutionStatus.RUNNING
+
     async def _update(self, transfer: Transfer, verb: str, order: OperatorOrder) -> str | None:
         # with start: a workflow that was terminated or deleted hears the verb as well
         start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
             TRANSFER_WORKFLOW,
             self._story(transfer),
-            id=transfer.workflow_id,
+            id=transfer_workflow_id(transfer.id),
             task_queue=TRANSFERS_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,

@@ -2,8 +2,13 @@
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from payflow.domain.batch_ledger import ItemsOrder, decide_items
+from payflow.domain.batch_ports import BatchPlan
+from payflow.domain.batches import BatchMode, BatchPlace
+from payflow.domain.errors import IllegalMove
 from payflow.domain.identifiers import park_key
 from payflow.domain.ledger import JournalEntry, Leg, LegRequest, Snapshot, StepAnswer, decide
 from payflow.domain.money import Money
@@ -42,11 +47,31 @@ class InMemoryBooks:
         snapshot = Snapshot(self.transfers, self.wallets, self.journal)
         verdict = decide([leg], snapshot, self.clock.now())
         for entry in verdict.entries:
-            self._write(entry)
+            self.write(entry)
         (answer,) = verdict.answers
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    async def take_all(
+        self, legs: Sequence[LegRequest], origin: Origin, within_s: float
+    ) -> list[StepAnswer | None]:
+        return [await _answer_or_none(self.take(leg, origin)) for leg in legs]
+
+    async def take_items(self, order: ItemsOrder, origin: Origin) -> None:
+        items = [item.id for item in self.items_of(order.batch_id, order.first, order.past)]
+        snapshot = Snapshot(self.transfers, self.wallets, self.journal)
+        for entry in decide_items(order, items, snapshot, self.clock.now()):
+            self.write(entry)
+
+    def items_of(self, batch_id: str, first: int = 0, past: int = 10_000) -> list[Transfer]:
+        """The items of that range of the batch, in order."""
+        found = {
+            one.place.index: one
+            for one in self.transfers.values()
+            if one.place is not None and one.place.batch_id == batch_id
+        }
+        return [found[index] for index in sorted(found) if first <= index < past]
 
     async def park(self, transfer_id: str, while_in: TransferStatus, origin: Origin) -> None:
         transfer = self.transfers[transfer_id]
@@ -55,7 +80,7 @@ class InMemoryBooks:
             self.transfers[transfer_id] = parked
             self.marks.append(park_key(transfer_id, parked.sequence))
 
-    def _write(self, entry: JournalEntry) -> None:
+    def write(self, entry: JournalEntry) -> None:
         self.entries.append(entry)
         self.journal[entry.key] = entry.answer
         self.transfers[entry.transfer.id] = entry.transfer
@@ -78,14 +103,16 @@ class TroubledBooks:
         self.before: dict[Leg, list[Exception]] = defaultdict(list)
         self.after: dict[Leg, list[Exception]] = defaultdict(list)
         self.down: set[Leg] = set()
+        self.down_for: set[str] = set()
         self.attempts: list[LegRequest] = []
+        self.orders: list[ItemsOrder] = []
         self.attempted = asyncio.Event()
 
     async def take(self, leg: LegRequest, origin: Origin) -> StepAnswer:
         self.attempts.append(leg)
         self.attempted.set()
         settles = leg.tombstone is not None
-        if not settles and leg.leg in self.down:
+        if not settles and (leg.leg in self.down or leg.transfer_id in self.down_for):
             raise ConnectionError("the books are away")
         if not settles and self.before[leg.leg]:
             raise self.before[leg.leg].pop(0)
@@ -94,8 +121,56 @@ class TroubledBooks:
             raise self.after[leg.leg].pop(0)
         return answer
 
+    async def take_all(
+        self, legs: Sequence[LegRequest], origin: Origin, within_s: float
+    ) -> list[StepAnswer | None]:
+        return [await _answer_or_none(self.take(leg, origin)) for leg in legs]
+
+    async def take_items(self, order: ItemsOrder, origin: Origin) -> None:
+        self.orders.append(order)
+        if Leg.DEBIT in self.down or (order.mode is BatchMode.INDEPENDENT and self.down_for):
+            raise ConnectionError("the books are away")
+        await self._books.take_items(order, origin)
+
     async def park(self, transfer_id: str, while_in: TransferStatus, origin: Origin) -> None:
         await self._books.park(transfer_id, while_in, origin)
+
+
+async def _answer_or_none(asking: Awaitable[StepAnswer]) -> StepAnswer | None:
+    try:
+        return await asking
+    except (ConnectionError, IllegalMove):
+        return None
+
+
+class InMemoryBatchWork:
+    """``BatchWork`` over the books in memory."""
+
+    def __init__(self, books: InMemoryBooks, mode: BatchMode) -> None:
+        self._books = books
+        self._mode = mode
+        self.cancelled = False
+        self.closed: list[str] = []
+
+    async def plan(self, batch_id: str) -> BatchPlan:
+        return BatchPlan(self._mode, len(self._books.items_of(batch_id)))
+
+    async def is_cancelled(self, batch_id: str) -> bool:
+        return self.cancelled
+
+    async def unfinished(self, batch_id: str, first: int, past: int) -> list[Transfer]:
+        items = self._books.items_of(batch_id, first, past)
+        return [item for item in items if not item.status.is_terminal]
+
+    async def failed_before(self, batch_id: str, index: int) -> bool:
+        items = self._books.items_of(batch_id, 0, index)
+        return any(item.status is TransferStatus.FAILED for item in items)
+
+    async def close(self, batch_id: str) -> int:
+        pending = len(await self.unfinished(batch_id, 0, 10_000))
+        if not pending:
+            self.closed.append(batch_id)
+        return pending
 
 
 ALICE, BOB = "wal_ALICE", "wal_BOB"
@@ -128,4 +203,24 @@ def books_of_two(balance: int = 1_000, amount: int = 100) -> InMemoryBooks:
     books = InMemoryBooks()
     books.wallets = {ALICE: wallet(ALICE, balance), BOB: wallet(BOB)}
     books.transfers = {TRANSFER: transfer(amount)}
+    return books
+
+
+BATCH = "bat_ONE"
+
+
+def books_with_items(
+    mode: BatchMode, amounts: Sequence[int], balance: int = 1_000
+) -> InMemoryBooks:
+    """Alice with some money, Bob with none, and a batch of transfers between them."""
+    books = books_of_two(balance)
+    books.transfers = {
+        f"trf_{index}": transfer(
+            amount,
+            f"trf_{index}",
+            workflow_id=f"batch/{BATCH}",
+            place=BatchPlace(BATCH, index, mode),
+        )
+        for index, amount in enumerate(amounts)
+    }
     return books

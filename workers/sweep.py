@@ -67,8 +67,11 @@ class Sweep:
             for transfer in unfinished.values()
         }
         still = [t for t in unfinished.values() if self._standing[t.id] is seen.get(t.id)]
+        # one start and one flag for all items of a batch: those of its first that stands
+        last_wins = sorted(still, key=_place, reverse=True)
+        first = {transfer.workflow_id: transfer for transfer in last_wins}
         limit = asyncio.Semaphore(STARTS_AT_ONCE)
-        await asyncio.gather(*(self._help(transfer, limit) for transfer in still))
+        await asyncio.gather(*(self._help(transfer, limit) for transfer in first.values()))
         return len(still)
 
     async def _help(self, transfer: Transfer, limit: asyncio.Semaphore) -> None:
@@ -81,3 +84,7 @@ class Sweep:
 
 def _as_before(seen: _Standing | None, transfer: Transfer) -> _Standing | None:
     return seen if seen is not None and seen.sequence == transfer.sequence else None
+
+
+def _place(transfer: Transfer) -> int:
+    return transfer.place.index if transfer.place else 0

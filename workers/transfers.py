@@ -1,19 +1,22 @@
-"""The worker that runs transfers: a list."""
+"""The worker that runs transfers and batches: a list."""
 
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.batches import BatchActivities
 from activities.ledger import LedgerActivities
-from payflow.domain.ports import Books
+from payflow.domain.ports import Sagas
+from payflow.storage.factory import Storage
 from temporal.names import TRANSFERS_QUEUE
 from temporal.policies import GRACEFUL_SHUTDOWN, STICKY_TIMEOUT
+from workflows.batch import BatchWorkflow
 from workflows.transfer import TransferWorkflow
 
 CACHED_WORKFLOWS = 2_000  # a parked saga costs about 50 kB while it is cached
 LEGS_AT_ONCE = 500  # what the posting engine groups from; the rest waits in Temporal
 
 
-def transfer_worker(client: Client, books: Books) -> Worker:
+def transfer_worker(client: Client, storage: Storage, sagas: Sagas) -> Worker:
     """The worker of the transfers' queue.
 
     Workflow code runs without the sandbox, which costs 15 ms a transfer by re-importing the
@@ -22,8 +25,11 @@ def transfer_worker(client: Client, books: Books) -> Worker:
     return Worker(
         client,
         task_queue=TRANSFERS_QUEUE,
-        workflows=[TransferWorkflow],
-        activities=LedgerActivities(books).all(),
+        workflows=[TransferWorkflow, BatchWorkflow],
+        activities=[
+            *LedgerActivities(storage.books).all(),
+            *BatchActivities(storage.books, storage.batch_work, sagas).all(),
+        ],
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_cached_workflows=CACHED_WORKFLOWS,
         max_concurrent_activities=LEGS_AT_ONCE,

@@ -7,10 +7,12 @@ from starlette.responses import JSONResponse
 
 from api.v1 import examples
 from payflow.auth.sessions import TokenPair
+from payflow.domain.batches import Batch
 from payflow.domain.movements import Movement
 from payflow.domain.ports import WalletEntry
-from payflow.domain.representation import rfc3339
+from payflow.domain.representation import rfc3339, transfer_object
 from payflow.domain.simulation import Simulation
+from payflow.domain.transfers import Transfer
 from payflow.domain.users import User
 from payflow.domain.wallets import Wallet
 
@@ -142,6 +144,38 @@ class TransferAnswer(BaseModel):
     completed_at: str | None
 
 
+class CountsAnswer(BaseModel):
+    """How many items there are, and how they stand."""
+
+    total: int
+    completed: int
+    failed: int
+    pending: int
+
+
+class BatchAnswer(BaseModel):
+    """A batch; `failed` is an atomic one that posted nothing."""
+
+    model_config = _example(examples.BATCH_ANSWER)
+
+    object: Literal["batch"]
+    id: str
+    mode: Literal["independent", "stop_on_error", "atomic"]
+    status: Literal["processing", "completed", "failed"]
+    counts: CountsAnswer
+    created_at: str
+    completed_at: str | None
+
+
+class ItemAnswer(BaseModel):
+    """An item of a batch: which one, counted from 0, and its transfer."""
+
+    model_config = _example(examples.ITEM_ANSWER)
+
+    index: int
+    transfer: TransferAnswer
+
+
 class SimulationAnswer(BaseModel):
     """The fault rules in force."""
 
@@ -236,6 +270,30 @@ def entry_object(entry: WalletEntry) -> dict[str, Any]:
         "movement_id": entry.movement_id,
         "created_at": rfc3339(entry.created_at),
     }
+
+
+def batch_object(batch: Batch) -> dict[str, Any]:
+    """A batch as the contract spells it."""
+    return {
+        "object": "batch",
+        "id": batch.id,
+        "mode": batch.mode.value,
+        "status": batch.status.value,
+        "counts": {
+            "total": batch.counts.total,
+            "completed": batch.counts.completed,
+            "failed": batch.counts.failed,
+            "pending": batch.counts.pending,
+        },
+        "created_at": rfc3339(batch.created_at),
+        "completed_at": rfc3339(batch.completed_at) if batch.completed_at else None,
+    }
+
+
+def item_object(transfer: Transfer) -> dict[str, Any]:
+    """An item of a batch as the contract spells it."""
+    index = transfer.place.index if transfer.place else 0
+    return {"index": index, "transfer": transfer_object(transfer)}
 
 
 def simulation_object(simulation: Simulation) -> dict[str, Any]:

@@ -7,6 +7,7 @@ ALICE_ID = "usr_01KDVE0A4Q5J7TP7S8R9VWXYZ5"
 ALICE_WALLET_ID = "wal_01KDVE0A4Q5J7TP7S8R9VWXYZ1"
 BOB_WALLET_ID = "wal_01KDVE0A4Q5J7TP7S8R9VWXYZ2"
 TRANSFER_ID = "trf_01KDVE0A4Q5J7TP7S8R9VWXYZ3"
+BATCH_ID = "bat_01KDVE0A4Q5J7TP7S8R9VWXYZ8"
 REFRESH_TOKEN = "pfr_8kR2mXq1nVb7cTz5LwJ9hYf3GdS6aPe0uIoQxWvBnMk"  # noqa: S105  # made up
 
 LOGIN = {"email": "alice@example.com", "password": "correct horse battery"}
@@ -26,6 +27,11 @@ TRANSFER_BY_EMAIL = {
     "amount": 1250,
     "currency": "USD",
 }
+BATCH = {"mode": "independent", "transfers": [TRANSFER, TRANSFER_BY_EMAIL]}
+BATCH_CSV = f"""source_wallet_id,destination_wallet_id,amount,currency,metadata
+{ALICE_WALLET_ID},{BOB_WALLET_ID},1250,USD,"{{""order"": ""4711""}}"
+{ALICE_WALLET_ID},{BOB_WALLET_ID},300,USD,
+"""
 REASON = {"reason": "The customer asked for it, ticket 4711."}
 RULE = {
     "step": "credit",
@@ -103,6 +109,19 @@ TRANSFER_ANSWER = {
     "created_at": AT,
     "updated_at": AT,
     "completed_at": AT,
+}
+BATCH_ANSWER = {
+    "object": "batch",
+    "id": BATCH_ID,
+    "mode": "independent",
+    "status": "processing",
+    "counts": {"total": 2, "completed": 1, "failed": 0, "pending": 1},
+    "created_at": AT,
+    "completed_at": None,
+}
+ITEM_ANSWER = {
+    "index": 0,
+    "transfer": {**TRANSFER_ANSWER, "workflow_id": f"batch/{BATCH_ID}"},
 }
 
 

@@ -24,6 +24,8 @@ from api.v1.fields import (
     Token,
 )
 from payflow.auth.sessions import SignUp
+from payflow.domain.batch_ports import BatchOrder
+from payflow.domain.batches import MAX_ITEMS, BatchMode
 from payflow.domain.ledger import Leg
 from payflow.domain.money import Money
 from payflow.domain.movements import MovementKind
@@ -150,6 +152,20 @@ class NewTransfer(Body):
             metadata=dict(self.metadata),
             request_id=request_id,
         )
+
+
+class NewBatch(Body):
+    """Transfers to accept together; an item has no idempotency key of its own."""
+
+    model_config = _example(examples.BATCH)
+
+    mode: BatchMode
+    transfers: Annotated[list[NewTransfer], Field(min_length=1, max_length=MAX_ITEMS)]
+
+    def order(self, owner_id: str, request_id: str) -> BatchOrder:
+        """The batch in the domain's words."""
+        items = [item.order(owner_id, request_id) for item in self.transfers]
+        return BatchOrder(owner_id, self.mode, items, request_id)
 
 
 class OperatorReason(Body):

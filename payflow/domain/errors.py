@@ -6,12 +6,13 @@ PayflowError
 │   ├── InvalidCredentials, AccountDeactivated
 │   └── RefreshTokenInvalid, RefreshTokenExpired, RefreshTokenReused, RefreshTokenRevoked
 ├── OperatorRequired            the caller is known, and only an operator may do this
-├── NotFound                    wallet_not_found, transfer_not_found, user_not_found
+├── NotFound                    wallet_not_found, transfer_not_found, batch_not_found, …
 │   ├── DestinationNotFound     destination_not_found
 │   └── RecipientNotFound       recipient_not_found
 ├── Refused                     the request can be read, and is not allowed
 │   ├── SameWallet, CurrencyMismatch, BalanceLimitExceeded
 │   └── IdempotencyKeyReused
+├── ItemsRefused                some items of a batch, for reasons of those kinds
 ├── Conflict                    the thing is in another state than the request needs
 │   ├── WalletFrozen, WalletClosed, WalletInUse, InsufficientFunds
 │   ├── EmailTaken, TransferTerminal, NothingToRetry, WorkflowCannotRun
@@ -21,6 +22,8 @@ PayflowError
     └── IllegalMove             a leg that the transfer's state does not allow: a bug, parks
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -208,6 +211,24 @@ class IdempotencyKeyReused(Refused):
         super().__init__(
             "This Idempotency-Key was used with another request; use a new key for a new request."
         )
+
+
+@dataclass(frozen=True, slots=True)
+class ItemProblem:
+    """What is wrong with one item of a batch: where, and why."""
+
+    index: int
+    field: str
+    reason: PayflowError
+
+
+class ItemsRefused(PayflowError):
+    """Items of a batch that may not be accepted, so the whole is not; ``code`` is the first's."""
+
+    def __init__(self, problems: Sequence[ItemProblem]) -> None:
+        super().__init__("The batch was not accepted, nothing was written: see errors.")
+        self.code = problems[0].reason.code
+        self.problems = tuple(problems)
 
 
 class Conflict(PayflowError):

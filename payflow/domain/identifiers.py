@@ -16,6 +16,7 @@ class Prefix(StrEnum):
     EVENT = "evt"
     DEPOSIT = "dep"
     WITHDRAWAL = "wdr"
+    BATCH = "bat"
 
 
 def is_id(value: str, prefix: Prefix) -> bool:

@@ -60,12 +60,14 @@ class LegRequest:
     """One leg to take, or (with a ``tombstone``) to settle: found is the answer, else void it.
 
     ``rejected`` is a fault rehearsal's refusal: an input, so that the verdict stays a function.
+    ``together``: every item of the batch is decided in the same transaction.
     """
 
     transfer_id: str
     leg: Leg
     tombstone: Tombstone | None = None
     rejected: bool = False
+    together: bool = False
 
     def __post_init__(self) -> None:
         if (self.tombstone or self.rejected) and not self.leg.can_be_refused:
@@ -163,6 +165,14 @@ REACHES: Mapping[tuple[Leg, Outcome], TransferStatus] = MappingProxyType(
 )
 
 
+_TAKEN_FROM = {status: leg for leg, status in LEAVES.items()}
+
+
+def leg_from(status: TransferStatus) -> Leg | None:
+    """The leg that a transfer in this state needs next; None when it has ended."""
+    return _TAKEN_FROM.get(status)
+
+
 def decide(legs: Sequence[LegRequest], snapshot: Snapshot, now: datetime) -> Verdict:
     """Decide the legs one after the other, each seeing what those before it did.
 
@@ -170,26 +180,41 @@ def decide(legs: Sequence[LegRequest], snapshot: Snapshot, now: datetime) -> Ver
     transfer's state does not allow is answered with ``IllegalMove`` and writes nothing; its
     neighbours are not concerned.
     """
-    book = _Book(dict(snapshot.transfers), dict(snapshot.wallets), dict(snapshot.journal))
-    verdict = Verdict()
+    book = Book.of(snapshot, now)
+    answers: list[StepAnswer | IllegalMove] = []
     for leg in legs:
         try:
-            answer = book.journal.get(leg.key) or _take(leg, book, now, verdict)
+            answers.append(book.take(leg))
         except IllegalMove as illegal:
-            verdict.answers.append(illegal)
-        else:
-            verdict.answers.append(answer)
-    return verdict
+            answers.append(illegal)
+    return Verdict(answers, book.entries)
 
 
 @dataclass(slots=True)
-class _Book:
+class Book:
+    """A snapshot on which legs are decided one after the other; it writes nothing."""
+
     transfers: dict[str, Transfer]
     wallets: dict[str, Wallet]
     journal: dict[str, StepAnswer]
+    now: datetime
+    entries: list[JournalEntry] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, now: datetime) -> "Book":
+        """A copy of the snapshot to decide on."""
+        return cls(dict(snapshot.transfers), dict(snapshot.wallets), dict(snapshot.journal), now)
+
+    def take(self, leg: LegRequest) -> StepAnswer:
+        """The leg's recorded answer, or the one it comes to now.
+
+        Raises:
+            IllegalMove: the transfer's state does not allow the leg; nothing has changed.
+        """
+        return self.journal.get(leg.key) or _take(leg, self)
 
 
-def _take(leg: LegRequest, book: _Book, now: datetime, verdict: Verdict) -> StepAnswer:
+def _take(leg: LegRequest, book: Book) -> StepAnswer:
     transfer = _transfer_in_the_right_state(leg, book)
     wallet = _wallet_touched(leg, transfer, book)
     answer = _answer(leg, transfer, wallet)
@@ -200,25 +225,28 @@ def _take(leg: LegRequest, book: _Book, now: datetime, verdict: Verdict) -> Step
         postings = _postings(leg.leg, transfer, wallet)
         change = WalletChange(wallet.id, wallet.sequence, wallet.balance)
         book.wallets[wallet.id] = wallet
-    moved = transfer.moved(REACHES[leg.leg, answer.outcome], now, answer.code)
+    moved = transfer.moved(REACHES[leg.leg, answer.outcome], book.now, answer.code)
     book.transfers[moved.id] = moved
     book.journal[leg.key] = answer
-    verdict.entries.append(
+    book.entries.append(
         JournalEntry(leg.key, leg.leg, answer, postings, change, moved, _tombstone(leg, answer))
     )
     return answer
 
 
-def _transfer_in_the_right_state(leg: LegRequest, book: _Book) -> Transfer:
+def _transfer_in_the_right_state(leg: LegRequest, book: Book) -> Transfer:
     transfer = book.transfers.get(leg.transfer_id)
     if transfer is None:
         raise IllegalMove(leg.transfer_id, leg.leg, "there is no such transfer")
     if transfer.status is not LEAVES[leg.leg]:
         raise IllegalMove(leg.transfer_id, leg.leg, f"the transfer is {transfer.status}")
+    alone = not leg.together and leg.tombstone is None
+    if alone and transfer.place is not None and transfer.place.is_bound_to_others:
+        raise IllegalMove(leg.transfer_id, leg.leg, "it is bound to the rest of its atomic batch")
     return transfer
 
 
-def _wallet_touched(leg: LegRequest, transfer: Transfer, book: _Book) -> Wallet | None:
+def _wallet_touched(leg: LegRequest, transfer: Transfer, book: Book) -> Wallet | None:
     if leg.leg is Leg.POST:
         return None
     wallet_id = touched_wallet_id(leg.leg, transfer)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
+from payflow.domain.batch_ledger import ItemsOrder
 from payflow.domain.ledger import LegRequest, StepAnswer
 from payflow.domain.money import Money
 from payflow.domain.movements import Movement, MovementKind
@@ -123,6 +124,28 @@ class Books(Protocol):
         Raises:
             IllegalMove: the transfer's state does not allow the leg; nothing was written.
             Trouble: it is not known whether it happened; ask again under the same key.
+        """
+        ...
+
+    async def take_all(
+        self, legs: Sequence[LegRequest], origin: Origin, within_s: float
+    ) -> list[StepAnswer | None]:
+        """Take many legs at once, each for itself; never raises.
+
+        Returns:
+            An answer for each, in order; None where none is known (it may still come): ask again
+            under the same key.
+        """
+        ...
+
+    async def take_items(self, order: ItemsOrder, origin: Origin) -> None:
+        """Bring items of a batch to their end, all of them in one transaction.
+
+        Of independent items some may be left as they were: each is then asked for alone.
+
+        Raises:
+            IllegalMove: an item's state does not allow it; nothing was written.
+            Trouble: it is not known whether it happened; ask again.
         """
         ...
 
@@ -324,7 +347,18 @@ class Sagas(Protocol):
     """What the API asks of a transfer's workflow."""
 
     async def start(self, transfer: Transfer, request_id: str | None) -> None:
-        """Start the saga or find it running. Never raises: the sweep starts what it could not."""
+        """Start the saga or find it running. Never raises: the sweep starts what it could not.
+
+        An item's saga is its batch's.
+        """
+        ...
+
+    async def start_batch(self, batch_id: str, request_id: str | None) -> None:
+        """The same for the saga of a batch."""
+        ...
+
+    async def start_alone(self, transfer: Transfer) -> None:
+        """The same for a saga of the transfer's own, though it is an item of a batch."""
         ...
 
     async def retry(self, transfer: Transfer, *, actor: str, reason: str) -> None:

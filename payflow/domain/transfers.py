@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
+from payflow.domain.batches import BatchPlace
 from payflow.domain.money import Money
 
 
@@ -52,6 +53,9 @@ class FailureCode(StrEnum):
     DEBIT_REJECTED = "debit_rejected"
     CREDIT_REJECTED = "credit_rejected"
     CANCELLED_BY_OPERATOR = "cancelled_by_operator"
+    BATCH_REJECTED = "batch_rejected"
+    BATCH_STOPPED = "batch_stopped"
+    CANCELLED = "cancelled"
 
     @property
     def message(self) -> str:
@@ -68,6 +72,9 @@ _FAILURE_MESSAGES: Mapping[FailureCode, str] = MappingProxyType(
         FailureCode.DEBIT_REJECTED: "The debit was rejected by a fault rehearsal.",
         FailureCode.CREDIT_REJECTED: "The credit was rejected by a fault rehearsal.",
         FailureCode.CANCELLED_BY_OPERATOR: "An operator ended the transfer.",
+        FailureCode.BATCH_REJECTED: "Another item of the atomic batch was refused.",
+        FailureCode.BATCH_STOPPED: "An item before this one failed, which stopped the batch.",
+        FailureCode.CANCELLED: "The owner cancelled the batch before this item had begun.",
     }
 )
 
@@ -77,7 +84,7 @@ class Transfer:
     """A transfer as it stood at one version.
 
     ``sequence`` counts its events: each move and each mark adds one. ``payer_id`` and
-    ``payee_id`` are the owners of the two wallets.
+    ``payee_id`` are the owners of the two wallets. ``place`` is None for a transfer of its own.
     """
 
     id: str
@@ -97,6 +104,7 @@ class Transfer:
     refunded: bool = False
     needs_attention: bool = False
     completed_at: datetime | None = None
+    place: BatchPlace | None = None
 
     def moved(
         self, status: TransferStatus, now: datetime, failure: FailureCode | None = None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from payflow.storage.documents import (
+    BatchDocument,
     JournalDocument,
     TransferDocument,
     UserDocument,
@@ -18,11 +19,12 @@ from payflow.storage.transactions import Client, Collection
 
 @dataclass(frozen=True, slots=True)
 class BooksCollections:
-    """Journal, transfers and wallets, and the client whose sessions write them together."""
+    """What is written together, and the client whose sessions do it."""
 
     client: Client
     journal: Collection
     transfers: Collection
+    batches: Collection
     wallets: Collection
     users: Collection  # read only: whom an email address pays
 
@@ -34,6 +36,7 @@ class BooksCollections:
             client=client,
             journal=kept[JournalDocument.Settings.name],
             transfers=kept[TransferDocument.Settings.name],
+            batches=kept[BatchDocument.Settings.name],
             wallets=kept[WalletDocument.Settings.name],
             users=kept[UserDocument.Settings.name],
         )

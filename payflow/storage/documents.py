@@ -7,9 +7,14 @@ from beanie import Document
 from pydantic import BaseModel, Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
+from payflow.domain.batches import BatchMode, BatchStatus
 from payflow.domain.transfers import FailureCode, TransferStatus
 from payflow.domain.users import Role
 from payflow.domain.wallets import WalletStatus
+
+UNFINISHED = [status.value for status in TransferStatus if not status.is_terminal]
+OPEN = "open"  # the index of what is unfinished: small, as the door keeps it
+ENDED = [status.value for status in TransferStatus if status.is_terminal]
 
 
 class StoredDocument(Document):
@@ -89,40 +94,83 @@ class TransferDocument(StoredDocument):
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None = None
+    # which item of which batch it is; a transfer of its own has none of the three
+    batch_id: str | None = None
+    batch_index: int | None = None
+    batch_mode: BatchMode | None = None
 
     class Settings:
-        """Collection and indexes. Ids are ULIDs, so ``_id`` descending is newest first."""
+        """Collection and indexes.
+
+        Ids are ULIDs, so lists run backwards over ``_id``: kept ascending, new transfers are
+        appended to an index and not inserted before all others. No index of what is unfinished
+        has the status in it, so a transfer's moves write no index until it ends (measured: with
+        five indexes that follow the status an update costs mongod 0.2 ms, without 0.07).
+        """
 
         name = "transfers"
         indexes: ClassVar = [
-            IndexModel([("party_ids", ASCENDING), ("_id", DESCENDING)], name="party_newest"),
+            IndexModel([("party_ids", ASCENDING), ("_id", ASCENDING)], name="party"),
+            IndexModel([("wallet_ids", ASCENDING), ("_id", ASCENDING)], name="wallet"),
             IndexModel(
-                [("party_ids", ASCENDING), ("status", ASCENDING), ("_id", DESCENDING)],
-                name="party_status_newest",
-            ),
-            IndexModel([("wallet_ids", ASCENDING), ("_id", DESCENDING)], name="wallet_newest"),
-            IndexModel([("status", ASCENDING), ("_id", DESCENDING)], name="status_newest"),
-            # the sweep reads what is not terminal; the index holds nothing else
-            IndexModel(
-                [("status", ASCENDING), ("sequence", ASCENDING)],
-                name="unfinished",
-                partialFilterExpression={
-                    "status": {"$in": [s.value for s in TransferStatus if not s.is_terminal]}
-                },
-            ),
-            # transfers from a wallet whose money may still come back: asked by `close`
-            IndexModel(
-                [("source_wallet_id", ASCENDING)],
-                name="source_in_transit",
-                partialFilterExpression={
-                    "status": {"$in": [s.value for s in TransferStatus if s.has_money_in_transit]}
-                },
+                [("party_ids", ASCENDING), ("status", ASCENDING), ("_id", ASCENDING)],
+                name="party_ended",
+                partialFilterExpression={"status": {"$in": ENDED}},
             ),
             IndexModel(
-                [("needs_attention", ASCENDING), ("_id", DESCENDING)],
-                name="parked_newest",
+                [("status", ASCENDING), ("_id", ASCENDING)],
+                name="ended",
+                partialFilterExpression={"status": {"$in": ENDED}},
+            ),
+            # a person's list of one such state; Beanie takes two indexes of the same keys for
+            # one, so the amount, which never changes, tells it from `party`
+            IndexModel(
+                [("party_ids", ASCENDING), ("_id", ASCENDING), ("amount", ASCENDING)],
+                name="party_open",
+                partialFilterExpression={"status": {"$in": UNFINISHED}},
+            ),
+            # the sweep, the door's count, an operator's list of one such state, and `close`
+            # (whose money may still come back?); none names its first key, so all hint at it
+            IndexModel(
+                [("_id", ASCENDING), ("source_wallet_id", ASCENDING)],
+                name=OPEN,
+                partialFilterExpression={"status": {"$in": UNFINISHED}},
+            ),
+            IndexModel(
+                [("needs_attention", ASCENDING), ("_id", ASCENDING)],
+                name="parked",
                 partialFilterExpression={"needs_attention": True},
             ),
+            # a batch's items in order; a transfer of its own is not in it
+            IndexModel(
+                [("batch_id", ASCENDING), ("batch_index", ASCENDING)],
+                name="batch_item",
+                unique=True,
+                partialFilterExpression={"batch_id": {"$exists": True}},
+            ),
+        ]
+
+
+class BatchDocument(StoredDocument):
+    """A batch; its items are the transfers that carry its id. Counts are written at its end."""
+
+    owner_id: str
+    mode: BatchMode
+    status: BatchStatus
+    total: int
+    completed: int = 0
+    failed: int = 0
+    cancelled: bool = False
+    request_id: str | None = None
+    created_at: datetime
+    completed_at: datetime | None = None
+
+    class Settings:
+        """Collection and indexes."""
+
+        name = "batches"
+        indexes: ClassVar = [
+            IndexModel([("owner_id", ASCENDING), ("_id", DESCENDING)], name="owner_newest"),
         ]
 
 
@@ -132,10 +180,11 @@ class JournalDocument(StoredDocument):
     leg: str
     outcome: str | None = None
     code: str | None = None
-    currency: str
+    currency: str | None = None  # a batch's items may have different ones
     postings: list[dict[str, Any]] = Field(default_factory=list)
     transfer_id: str | None = None
     movement_id: str | None = None
+    batch_id: str | None = None
     wallet_id: str | None = None
     wallet_sequence: int | None = None
     balance_after: int | None = None
@@ -229,6 +278,7 @@ DOCUMENTS: tuple[type[StoredDocument], ...] = (
     UserDocument,
     WalletDocument,
     TransferDocument,
+    BatchDocument,
     JournalDocument,
     RefreshTokenDocument,
     SimulationDocument,

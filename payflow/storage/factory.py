@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from redis.asyncio import BlockingConnectionPool, Redis
 
+from payflow.domain.batch_ports import Batches, BatchWork
 from payflow.domain.ports import (
     Accounts,
     AuditLog,
@@ -21,6 +22,8 @@ from payflow.domain.ports import (
 from payflow.settings import Settings
 from payflow.storage.accounts import MongoAccounts
 from payflow.storage.audit import MongoAuditLog
+from payflow.storage.batch_work import MongoBatchWork
+from payflow.storage.batches import MongoBatches
 from payflow.storage.bell import TerminalBell
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.connection import bind_documents, open_client
@@ -44,6 +47,8 @@ class Storage:
 
     accounts: Accounts
     audit: AuditLog
+    batch_work: BatchWork
+    batches: Batches
     books: Books
     clock: Clock
     probes: tuple[Probe, ...]
@@ -80,6 +85,8 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             yield Storage(
                 accounts=MongoAccounts(client, clock),
                 audit=MongoAuditLog(clock),
+                batch_work=MongoBatchWork(collections),
+                batches=MongoBatches(collections, clock, books),
                 books=books,
                 clock=clock,
                 probes=(MongoProbe(client), RedisProbe(redis)),

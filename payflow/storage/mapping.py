@@ -6,6 +6,8 @@ The driver reads 64-bit numbers as its own kind of integer; the domain wants pla
 from collections.abc import Mapping
 from typing import Any
 
+from payflow.domain.batches import BatchMode, BatchPlace
+from payflow.domain.identifiers import journal_key
 from payflow.domain.ledger import JournalEntry, Leg, Outcome, StepAnswer
 from payflow.domain.money import Money
 from payflow.domain.movements import Movement, MovementKind
@@ -68,7 +70,25 @@ def to_transfer(fields: Fields) -> Transfer:
         refunded=fields["refunded"],
         needs_attention=fields["needs_attention"],
         completed_at=fields.get("completed_at"),
+        place=_to_place(fields),
     )
+
+
+def _to_place(fields: Fields) -> BatchPlace | None:
+    batch_id = fields.get("batch_id")
+    if batch_id is None:
+        return None
+    return BatchPlace(batch_id, int(fields["batch_index"]), BatchMode(fields["batch_mode"]))
+
+
+def _from_place(place: BatchPlace | None) -> dict[str, Any]:
+    if place is None:
+        return {}
+    return {
+        "batch_id": place.batch_id,
+        "batch_index": place.index,
+        "batch_mode": place.mode.value,
+    }
 
 
 def from_transfer(transfer: Transfer) -> dict[str, Any]:
@@ -87,6 +107,7 @@ def from_transfer(transfer: Transfer) -> dict[str, Any]:
         "metadata": dict(transfer.metadata),
         "workflow_id": transfer.workflow_id,
         "created_at": transfer.created_at,
+        **_from_place(transfer.place),
         **transfer_state(transfer),
     }
 
@@ -121,6 +142,23 @@ def transfer_event(event_id: str, event_type: str, transfer: Transfer) -> dict[s
         "sequence": transfer.sequence,
         "created_at": rfc3339(transfer.updated_at),
         "data": transfer_object(transfer),
+    }
+
+
+def from_acceptance(
+    transfer: Transfer, *, entry_id: str, event_id: str, request_id: str | None
+) -> dict[str, Any]:
+    """An accepted transfer as its ``:init`` document; the idempotency claim is added to it."""
+    return {
+        "_id": journal_key(transfer.id, "init"),
+        "leg": "init",
+        "transfer_id": transfer.id,
+        "currency": transfer.money.currency,
+        "postings": [],
+        "entry_id": entry_id,
+        "event": transfer_event(event_id, "transfer.initiated", transfer),
+        "request_id": request_id,
+        "created_at": transfer.created_at,
     }
 
 

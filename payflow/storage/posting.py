@@ -8,16 +8,18 @@ together, and wait in a lane of their own, so that one locked wallet holds up no
 import asyncio
 import time
 from collections import deque
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from loguru import logger
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import PyMongoError
 
+from payflow.domain.batch_ledger import ItemsOrder
+from payflow.domain.batches import BatchMode
 from payflow.domain.errors import BooksUnavailable, Trouble
 from payflow.domain.ledger import LegRequest, StepAnswer, Verdict
 from payflow.domain.ports import Clock, Origin
@@ -27,12 +29,24 @@ from payflow.storage.books_collections import BooksCollections
 from payflow.storage.idle_transactions import end_idle_transactions
 from payflow.storage.marks import park_transfer
 from payflow.storage.posting_group import OriginatedLeg, PostingGroup, wallet_of
-from payflow.storage.transactions import JITTER_S, attempt, is_conflict, pause, translate
+from payflow.storage.posting_items import PostingItems
+from payflow.storage.transactions import (
+    JITTER_S,
+    WriteConflict,
+    attempt,
+    is_conflict,
+    pause,
+    translate,
+)
+
+T = TypeVar("T")
 
 MAX_GROUP = 200  # legs; a longer transaction makes itself conflict
 LINGER_S = 0.002  # under load only: what arrives meanwhile rides along for nothing
 TRIES_TOGETHER = 3  # a neighbour's group is over within one or two jitters
 LANE_PATIENCE_S = 8.0  # then the legs hear "not yet"; a step's attempt waits 10 s
+ITEMS_PATIENCE_S = 20.0  # a batch's items: a transaction of theirs takes up to 10 s
+UNBOUND_PATIENCE_S = 2.0  # independent ones: then each goes its own way, past those that wait
 # Who claims the wallet first loses one update by a conflict, not a transaction, and may try
 # sooner: with two workers on one wallet p99 was 110 ms so, 250 ms with the longer jitter.
 CLAIM_JITTER_S = (0.001, 0.006)
@@ -50,7 +64,7 @@ class _Waiting:
 
 
 class _LaneTaken(Exception):
-    """Some legs of the group touch a wallet that waits in a lane of its own."""
+    """Some legs of the group touch a wallet that has a lane of its own, or is reserved."""
 
 
 class PostingEngine:
@@ -62,6 +76,10 @@ class PostingEngine:
         self._clock = clock
         self._bell = bell
         self._group = PostingGroup(books, clock)
+        self._items = PostingItems(books, clock)
+        self._one_order = asyncio.Lock()
+        self._reserved: frozenset[str] = frozenset()
+        self._held_back: list[_Waiting] = []
         self._known: dict[str, _Waiting] = {}
         self._queue: deque[_Waiting] = deque()
         self._lanes: dict[str, deque[_Waiting]] = {}
@@ -74,7 +92,8 @@ class PostingEngine:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._closing = True
+        async with self._one_order:
+            self._closing = True
         self._wake.set()
         while self._tasks:
             await asyncio.wait(self._tasks)
@@ -96,6 +115,44 @@ class PostingEngine:
             self._queue.append(waiting)
             self._wake.set()
         return await asyncio.shield(waiting.answer)
+
+    async def take_all(
+        self, legs: Sequence[LegRequest], origin: Origin, within_s: float
+    ) -> list[StepAnswer | None]:
+        """Queue them all; None for those that have no answer by then, or none of their own."""
+        asked = [asyncio.create_task(self.take(leg, origin)) for leg in legs]
+        if asked:
+            await asyncio.wait(asked, timeout=within_s)
+        for late in asked:
+            late.cancel()
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        return [answer if isinstance(answer, StepAnswer) else None for answer in found]
+
+    async def take_items(self, order: ItemsOrder, origin: Origin) -> None:
+        """Post them in one transaction; meanwhile legs on their wallets wait, all others go on."""
+        async with self._one_order:
+            if self._closing:
+                raise BooksUnavailable
+            try:
+                self._reserved = await self._items.wallets_of(order)
+                work = partial(self._items.post, order, origin)
+                entries = await self._patiently(
+                    partial(attempt, self._client, work),
+                    UNBOUND_PATIENCE_S if order.mode is BatchMode.INDEPENDENT else ITEMS_PATIENCE_S,
+                )
+            except PyMongoError as error:
+                raise translate(error) from error
+            except WriteConflict as error:
+                raise BooksUnavailable from error
+            finally:
+                self._release()
+        self._bell.ring(e.transfer for e in entries if e.transfer.status.is_terminal)
+
+    def _release(self) -> None:
+        self._reserved = frozenset()
+        self._queue.extend(self._held_back)
+        self._held_back.clear()
+        self._wake.set()
 
     async def park(self, transfer_id: str, while_in: TransferStatus, origin: Origin) -> None:
         """Mark the transfer as needing an operator, unless it went on."""
@@ -126,7 +183,7 @@ class PostingEngine:
         tries_left = TRIES_TOGETHER
         while tries_left:
             try:
-                await self._post(group, lanes=self._lanes)
+                await self._post(group, in_main_lane=True)
             except _LaneTaken:
                 group = self._move_to_lanes(group)
             except Exception as error:  # the legs' answer, never the engine's end
@@ -163,6 +220,8 @@ class PostingEngine:
         for waiting in group:
             if waiting.wallet_id in self._lanes:
                 self._open_lane([waiting])
+            elif waiting.wallet_id in self._reserved:
+                self._held_back.append(waiting)
             else:
                 stay.append(waiting)
         return stay
@@ -176,33 +235,34 @@ class PostingEngine:
             del self._lanes[wallet_id]
 
     async def _post_patiently(self, members: list[_Waiting]) -> None:
+        try:
+            await self._patiently(partial(self._post, members), LANE_PATIENCE_S)
+        except Exception as error:  # the legs' answer, never the engine's end
+            await self._fail(members, error)
+
+    async def _patiently(self, work: Callable[[], Awaitable[T]], patience_s: float) -> T:
+        """Run it until it meets no conflict; past a second, end what the dead left behind."""
         started = time.monotonic()
         looked_for_the_dead = False
         while True:
             try:
-                await self._post(members)
-            except Exception as error:  # the legs' answer, never the engine's end
+                return await work()
+            except Exception as error:  # the caller sorts what is no conflict
                 waited_s = time.monotonic() - started
-                if not is_conflict(error) or waited_s > LANE_PATIENCE_S:
-                    await self._fail(members, error)
-                    return
+                if not is_conflict(error) or waited_s > patience_s:
+                    raise
                 if waited_s > DEAD_AFTER_S and not looked_for_the_dead:
                     looked_for_the_dead = True
                     with suppress(PyMongoError):
                         await end_idle_transactions(self._client)
-                await pause(JITTER_S if looked_for_the_dead else CLAIM_JITTER_S)
-            else:
-                return
+            await pause(JITTER_S if looked_for_the_dead else CLAIM_JITTER_S)
 
-    async def _post(
-        self, group: list[_Waiting], lanes: dict[str, deque[_Waiting]] | None = None
-    ) -> None:
+    async def _post(self, group: list[_Waiting], *, in_main_lane: bool = False) -> None:
         if not group:
             return
+        work = partial(self._decide_and_write, group, in_main_lane)
         try:
-            verdict = await attempt(
-                self._client, partial(self._decide_and_write, group, lanes or {})
-            )
+            verdict = await attempt(self._client, work)
         except Exception as error:
             for waiting in group:
                 waiting.contended = waiting.contended or is_conflict(error)
@@ -212,10 +272,7 @@ class PostingEngine:
         self._bell.ring(e.transfer for e in verdict.entries if e.transfer.status.is_terminal)
 
     async def _decide_and_write(
-        self,
-        group: Sequence[_Waiting],
-        lanes: dict[str, deque[_Waiting]],
-        session: AsyncClientSession,
+        self, group: Sequence[_Waiting], in_main_lane: bool, session: AsyncClientSession
     ) -> Verdict:
         legs = [waiting.leg for waiting in group]
         contended = sorted({w.wallet_id for w in group if w.contended and w.wallet_id})
@@ -224,9 +281,12 @@ class PostingEngine:
         snapshot = await self._group.read(legs, session)
         for waiting in group:
             waiting.wallet_id = wallet_of(waiting.leg.request, snapshot.transfers)
-        if any(waiting.wallet_id in lanes for waiting in group):
+        if in_main_lane and any(self._is_kept_apart(waiting) for waiting in group):
             raise _LaneTaken
         return await self._group.post(legs, snapshot, session)
+
+    def _is_kept_apart(self, waiting: _Waiting) -> bool:
+        return waiting.wallet_id in self._lanes or waiting.wallet_id in self._reserved
 
     async def _fail(self, group: list[_Waiting], error: Exception) -> None:
         """Tell the callers; an error that may be one leg's own is first traced to its leg."""

@@ -30,6 +30,7 @@ from payflow.storage.mapping import (
 )
 from payflow.storage.transactions import Collection, WriteConflict
 
+MOVED_AT_ONCE = 1_000  # transfers an update: 30 kB of ids
 # One joined read saves two round trips, and costs the server more for each transfer than three
 # reads by key do: 2.0 ms against 2.1 for one, 6.0 against 3.3 for 16, 41 against 11 for 200.
 JOINED_UP_TO = 3
@@ -146,8 +147,8 @@ class PostingGroup:
             for entry in entries
         ]
         await self._journal.insert_many(documents, session=session)
-        await _guarded(self._wallets, _wallet_updates(entries, snapshot), session)
-        await _guarded(self._transfers, _transfer_updates(entries, snapshot), session)
+        await guarded(self._wallets, wallet_updates(entries, snapshot), session)
+        await move_transfers(self._transfers, entries, snapshot, session)
 
 
 def wallet_of(leg: LegRequest, transfers: Mapping[str, Transfer]) -> str | None:
@@ -158,7 +159,8 @@ def wallet_of(leg: LegRequest, transfers: Mapping[str, Transfer]) -> str | None:
     return touched_wallet_id(leg.leg, transfer)
 
 
-def _wallet_updates(entries: Iterable[JournalEntry], snapshot: Snapshot) -> list[UpdateOne]:
+def wallet_updates(entries: Iterable[JournalEntry], snapshot: Snapshot) -> list[UpdateOne]:
+    """What the entries do to the wallets."""
     # a wallet is written once, with its last state, guarded by the version that was read
     last = {entry.change.wallet_id: entry.change for entry in entries if entry.change}
     return [
@@ -170,24 +172,40 @@ def _wallet_updates(entries: Iterable[JournalEntry], snapshot: Snapshot) -> list
     ]
 
 
-def _transfer_updates(entries: Iterable[JournalEntry], snapshot: Snapshot) -> list[UpdateOne]:
-    last = {entry.transfer.id: entry.transfer for entry in entries}
-    return [
-        UpdateOne(
-            {
-                "_id": transfer_id,
-                "status": snapshot.transfers[transfer_id].status.value,
-                "sequence": snapshot.transfers[transfer_id].sequence,
-            },
-            {"$set": transfer_state(transfer)},
-        )
-        for transfer_id, transfer in last.items()
-    ]
-
-
-async def _guarded(
-    collection: Collection, updates: list[UpdateOne], session: AsyncClientSession
+async def move_transfers(
+    transfers: Collection,
+    entries: Iterable[JournalEntry],
+    snapshot: Snapshot,
+    session: AsyncClientSession,
 ) -> None:
+    """Write what the entries do to the transfers, or raise ``WriteConflict``.
+
+    Those that go the same way (and many do) go in one update: one for each costs five times
+    as much.
+    """
+    alike: dict[tuple[str, int, str], list[Transfer]] = {}
+    for transfer in {entry.transfer.id: entry.transfer for entry in entries}.values():
+        before = snapshot.transfers[transfer.id]
+        way = (before.status.value, before.sequence, repr(transfer_state(transfer)))
+        alike.setdefault(way, []).append(transfer)
+    for (status, sequence, _), moved in alike.items():
+        for start in range(0, len(moved), MOVED_AT_ONCE):
+            part = moved[start : start + MOVED_AT_ONCE]
+            ids = sorted(transfer.id for transfer in part)
+            result = await transfers.update_many(
+                {"_id": {"$in": ids}, "status": status, "sequence": sequence},
+                {"$set": transfer_state(part[0])},
+                hint={"_id": 1},  # else plans over the indexes of `status` are tried as well
+                session=session,
+            )
+            if result.matched_count != len(part):
+                raise WriteConflict(f"{transfers.name}: a version guard did not match")
+
+
+async def guarded(
+    collection: Collection, updates: Sequence[UpdateOne], session: AsyncClientSession
+) -> None:
+    """Make the updates, all of them, or raise ``WriteConflict``."""
     if not updates:
         return
     result = await collection.bulk_write(updates, ordered=False, session=session)

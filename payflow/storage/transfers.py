@@ -1,6 +1,6 @@
 """Transfers over MongoDB: accepted in one transaction, read by their parties, listed by key."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -10,13 +10,11 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
 from payflow.domain.errors import (
-    CurrencyMismatch,
     DestinationNotFound,
     NotFound,
     RecipientNotFound,
-    SameWallet,
 )
-from payflow.domain.identifiers import Prefix, journal_key
+from payflow.domain.identifiers import Prefix
 from payflow.domain.ports import (
     Clock,
     IdempotencyClaim,
@@ -27,18 +25,20 @@ from payflow.domain.ports import (
 )
 from payflow.domain.transfers import Transfer
 from payflow.domain.users import Principal
-from payflow.domain.wallets import Wallet, WalletStatus
+from payflow.domain.wallets import Wallet
 from payflow.storage.bell import TerminalBell
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.claims import find_claimed
-from payflow.storage.door import UNFINISHED, Door
+from payflow.storage.documents import ENDED, OPEN, UNFINISHED
+from payflow.storage.door import Door
+from payflow.storage.drawing import draw_up, paid_first
 from payflow.storage.identity import lowest_id, new_id
 from payflow.storage.mapping import (
     claim_fields,
+    from_acceptance,
     from_transfer,
     to_transfer,
     to_wallet,
-    transfer_event,
 )
 from payflow.storage.pages import page_of
 from payflow.storage.transactions import in_transaction, translated
@@ -87,8 +87,9 @@ class MongoTransfers:
         self, viewer: Principal, wanted: TransferFilter, *, limit: int, after: str | None
     ) -> Page[Transfer]:
         """The transfers the viewer may see, newest first."""
+        query = transfers_wanted(viewer, wanted, after)
         found = self._books.transfers.find(
-            transfers_wanted(viewer, wanted, after), sort=[("_id", DESCENDING)], limit=limit + 1
+            query, sort=[("_id", DESCENDING)], limit=limit + 1, hint=index_for(query)
         )
         with translated():
             documents = await found.to_list()
@@ -109,10 +110,8 @@ class MongoTransfers:
     async def unfinished(self) -> dict[str, Transfer]:
         """Every transfer that is not terminal, by id."""
         with translated():
-            return {
-                fields["_id"]: to_transfer(fields)
-                async for fields in self._books.transfers.find({"status": {"$in": UNFINISHED}})
-            }
+            found = self._books.transfers.find({"status": {"$in": UNFINISHED}}, hint=OPEN)
+            return {fields["_id"]: to_transfer(fields) async for fields in found}
 
     async def _claimed(self, claim: IdempotencyClaim) -> Transfer | None:
         init = await find_claimed(self._books.journal, claim)
@@ -129,42 +128,18 @@ class MongoTransfers:
             destination = await self._wallet_of_email(order.destination_email, order.money.currency)
         if destination is None:
             raise DestinationNotFound(order.destination_wallet_id or "")
-        if source.id == destination.id:
-            raise SameWallet
-        for wallet in (source, destination):
-            if wallet.currency != order.money.currency:
-                raise CurrencyMismatch(wallet.id, wallet.currency, order.money.currency)
-        now = self._clock.now()
-        transfer_id = new_id(Prefix.TRANSFER, now)
-        return Transfer(
-            id=transfer_id,
-            money=order.money,
-            source_wallet_id=source.id,
-            destination_wallet_id=destination.id,
-            payer_id=source.owner_id,
-            payee_id=destination.owner_id,
-            workflow_id=f"transfer/{transfer_id}",
-            created_at=now,
-            updated_at=now,
-            description=order.description,
-            metadata=order.metadata,
-        )
+        return draw_up(order, source, destination, self._clock.now())
 
     async def _write(
         self, transfer: Transfer, order: TransferOrder, claim: IdempotencyClaim
     ) -> None:
-        init: dict[str, Any] = {
-            "_id": journal_key(transfer.id, "init"),
-            "leg": "init",
-            "transfer_id": transfer.id,
-            "currency": transfer.money.currency,
-            "postings": [],
-            "entry_id": new_id(Prefix.ENTRY),
-            "event": transfer_event(new_id(Prefix.EVENT), "transfer.initiated", transfer),
-            "idempotency": claim_fields(claim),
-            "request_id": order.request_id,
-            "created_at": transfer.created_at,
-        }
+        init = from_acceptance(
+            transfer,
+            entry_id=new_id(Prefix.ENTRY),
+            event_id=new_id(Prefix.EVENT),
+            request_id=order.request_id,
+        )
+        init["idempotency"] = claim_fields(claim)
 
         async def work(session: AsyncClientSession) -> None:
             await self._books.journal.insert_one(init, session=session)
@@ -192,7 +167,7 @@ class MongoTransfers:
         ]
         if not candidates:
             raise RecipientNotFound(currency)
-        return min(candidates, key=lambda w: (w.status is WalletStatus.CLOSED, w.id))
+        return paid_first(candidates)
 
 
 def _readable(documents: Iterable[dict[str, Any]]) -> Iterator[Transfer]:
@@ -231,3 +206,10 @@ def transfers_wanted(
     if bounds:
         query["_id"] = bounds
     return query
+
+
+def index_for(query: Mapping[str, Any]) -> str | None:
+    """The index that a list must be told of: the only one that the planner would not find."""
+    status = query.get("status")
+    is_named = query.keys() & {"party_ids", "wallet_ids", "needs_attention"}
+    return OPEN if status is not None and status not in ENDED and not is_named else None

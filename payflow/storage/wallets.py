@@ -22,6 +22,7 @@ from payflow.domain.users import Principal
 from payflow.domain.wallets import Wallet, WalletStatus, closed, frozen, unfrozen
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.claims import find_claimed
+from payflow.storage.documents import OPEN
 from payflow.storage.identity import new_id
 from payflow.storage.mapping import (
     from_movement,
@@ -172,6 +173,7 @@ class MongoWallets:
         under_way = await self._books.transfers.count_documents(
             {"source_wallet_id": wallet.id, "status": {"$in": _IN_TRANSIT}},
             limit=1,
+            hint=OPEN,
             session=session,
         )
         return closed(wallet, open_transfers=under_way)

@@ -1,13 +1,16 @@
 """Books to hold to their contract: in memory, and over a real replica set."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from pymongo import AsyncMongoClient
 
 from cli.stack import EmbeddedStack
+from payflow.domain.batch_ports import BatchOrder
+from payflow.domain.batches import BatchMode, BatchPlace
+from payflow.domain.identifiers import Prefix
 from payflow.domain.ledger import LegRequest, StepAnswer, Tombstone
 from payflow.domain.money import Money
 from payflow.domain.ports import Books, IdempotencyClaim, Origin, TransferOrder
@@ -34,6 +37,7 @@ class Bench:
     wallet: Callable[[str], Awaitable[Wallet]]
     transfer: Callable[[str], Awaitable[Transfer]]
     journal: Callable[[str], Awaitable[dict[str, int]]]
+    open_batch: Callable[[BatchMode, str, str, Sequence[int]], Awaitable[tuple[str, list[str]]]]
 
     async def take(self, leg: LegRequest, by: int = 0) -> StepAnswer:
         """Ask one of the books (a second one is another process's) for a leg."""
@@ -55,6 +59,16 @@ def in_memory() -> Bench:
         )
         return name
 
+    async def open_batch(
+        mode: BatchMode, source: str, destination: str, amounts: Sequence[int]
+    ) -> tuple[str, list[str]]:
+        items = [await open_transfer(source, destination, amount) for amount in amounts]
+        batch_id = f"bat_{items[0]}"
+        for index, item in enumerate(items):
+            place = BatchPlace(batch_id, index, mode)
+            books.transfers[item] = replace(books.transfers[item], place=place)
+        return batch_id, items
+
     async def read_wallet(wallet_id: str) -> Wallet:
         return books.wallets[wallet_id]
 
@@ -66,7 +80,9 @@ def in_memory() -> Bench:
         parked = any(mark.startswith(f"{transfer_id}:") for mark in books.marks)
         return legs | ({"park": 0} if parked else {})
 
-    return Bench([books], open_wallet, open_transfer, read_wallet, read_transfer, journal)
+    return Bench(
+        [books], open_wallet, open_transfer, read_wallet, read_transfer, journal, open_batch
+    )
 
 
 async def over_mongodb(stack: EmbeddedStack, held: AsyncExitStack) -> Bench:
@@ -88,11 +104,17 @@ async def over_mongodb(stack: EmbeddedStack, held: AsyncExitStack) -> Bench:
         return str(fields["_id"])
 
     async def open_transfer(source: str, destination: str, amount: int) -> str:
-        order = TransferOrder(
-            "usr_OWNER", source, Money(amount, "USD"), destination_wallet_id=destination
-        )
-        claim = IdempotencyClaim("usr_OWNER", str(new_id("trf")), "hash")  # type: ignore[arg-type]
-        return (await stores[0].transfers.accept(order, claim)).thing.id
+        order = order_of(source, destination, amount)
+        return (await stores[0].transfers.accept(order, new_claim())).thing.id
+
+    async def open_batch(
+        mode: BatchMode, source: str, destination: str, amounts: Sequence[int]
+    ) -> tuple[str, list[str]]:
+        orders = [order_of(source, destination, amount) for amount in amounts]
+        asked = BatchOrder("usr_OWNER", mode, orders)
+        batch = (await stores[0].batches.accept(asked, new_claim())).thing
+        found = database.transfers.find({"batch_id": batch.id}, sort=[("batch_index", 1)])
+        return batch.id, [str(item["_id"]) async for item in found]
 
     async def read_wallet(wallet_id: str) -> Wallet:
         fields = await database.wallets.find_one({"_id": wallet_id})
@@ -109,7 +131,16 @@ async def over_mongodb(stack: EmbeddedStack, held: AsyncExitStack) -> Bench:
         return {str(entry["leg"]): len(entry["postings"]) async for entry in found}  # type: ignore[arg-type]
 
     books = [store.books for store in stores]
-    return Bench(books, open_wallet, open_transfer, read_wallet, read_transfer, journal)
+    return Bench(books, open_wallet, open_transfer, read_wallet, read_transfer, journal, open_batch)
+
+
+def order_of(source: str, destination: str, amount: int) -> TransferOrder:
+    money = Money(amount, "USD")
+    return TransferOrder("usr_OWNER", source, money, destination_wallet_id=destination)
+
+
+def new_claim() -> IdempotencyClaim:
+    return IdempotencyClaim("usr_OWNER", new_id(Prefix.TRANSFER), "hash")
 
 
 @pytest.fixture(params=["in memory", "mongodb"])

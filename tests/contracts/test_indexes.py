@@ -17,10 +17,10 @@ from payflow.domain.users import Principal, Role
 from payflow.settings import Settings
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.connection import bind_documents, missing_indexes
-from payflow.storage.door import UNFINISHED
+from payflow.storage.documents import OPEN, UNFINISHED
 from payflow.storage.identity import new_id
 from payflow.storage.mapping import from_transfer
-from payflow.storage.transfers import transfers_wanted
+from payflow.storage.transfers import index_for, transfers_wanted
 from tests.fakes import START
 
 PAST = 3_000
@@ -78,8 +78,11 @@ async def explained(
     query: dict[str, Any],
     sort: dict[str, int] | None = None,
     limit: int = 0,
+    hint: str | None = None,
 ) -> Plan:
     command: dict[str, Any] = {"find": collection.name, "filter": query, "limit": limit}
+    if hint:
+        command["hint"] = hint
     if sort:
         command["sort"] = sort
     plan: Plan = await collection.database.command(
@@ -109,11 +112,13 @@ def check(plan: Plan, at_most: int) -> None:
     [
         (ALICE, TransferFilter(), LIMIT),
         (ALICE, TransferFilter(status=TransferStatus.COMPLETED), LIMIT),
+        (ALICE, TransferFilter(status=TransferStatus.DEBITED), LIMIT),
         (ALICE, TransferFilter(wallet_id="wal_7"), 2 * LIMIT),
         (ALICE, TransferFilter(created_after=START + timedelta(seconds=100)), LIMIT),
         (ALICE, TransferFilter(created_before=START + timedelta(seconds=1_000)), LIMIT),
         (OPERATOR, TransferFilter(), LIMIT),
         (OPERATOR, TransferFilter(status=TransferStatus.DEBITED), LIMIT),
+        (OPERATOR, TransferFilter(status=TransferStatus.COMPLETED), LIMIT),
         (OPERATOR, TransferFilter(wallet_id="wal_7"), LIMIT),
         (OPERATOR, TransferFilter(needs_attention=True), LIMIT),
     ],
@@ -124,7 +129,8 @@ async def test_a_page_of_transfers_reads_a_page(
 ) -> None:
     for after in (None, new_id(Prefix.TRANSFER, START + timedelta(seconds=2_000))):
         query = transfers_wanted(viewer, wanted, after)
-        check(await explained(books.transfers, query, {"_id": -1}, LIMIT), at_most)
+        plan = await explained(books.transfers, query, {"_id": -1}, LIMIT, index_for(query))
+        check(plan, at_most)
 
 
 async def test_a_page_of_entries_reads_a_page(books: BooksCollections) -> None:
@@ -141,10 +147,10 @@ async def test_an_idempotency_key_is_one_read(books: BooksCollections) -> None:
 async def test_the_sweep_reads_what_is_unfinished_and_nothing_else(
     books: BooksCollections,
 ) -> None:
-    plan = await explained(books.transfers, {"status": {"$in": UNFINISHED}})
+    plan = await explained(books.transfers, {"status": {"$in": UNFINISHED}}, hint=OPEN)
     check(plan, PAST // 500)
 
 
 async def test_closing_a_wallet_reads_what_may_still_come_back(books: BooksCollections) -> None:
     query = {"source_wallet_id": "wal_0", "status": {"$in": ["debited", "refunding"]}}
-    check(await explained(books.transfers, query, limit=1), 1)
+    check(await explained(books.transfers, query, limit=1, hint=OPEN), 1)

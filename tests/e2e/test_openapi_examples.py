@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from api.v1 import examples
-from tests.e2e.bank import PASSWORD, Bank, Json, Person, new_email, new_key
+from tests.e2e.bank import PASSWORD, Bank, Json, Person, new_email, new_key, order
 
 OPERATORS_ONLY = ("/freeze", "/unfreeze", "/close", "/retry", "/refund", "/users", "/simulation")
 HOLD = {"step": "credit", "failure_type": "error", "failure_rate": 1}
@@ -33,6 +33,7 @@ async def new_world(bank: Bank, operator: Person, path: str) -> World:
     made = (await bank.ask("POST", "/v1/auth/register", body=body)).json()
     alice = Person(made["user"]["id"], made["tokens"]["access_token"], made["wallet"]["id"])
     bob = await bank.person("bob")
+    bob_email = (await bank.ask("GET", "/v1/auth/me", bob)).json()["email"]
     held = path.endswith(("/retry", "/refund"))
     if path != "/v1/wallets/{wallet_id}/close":
         await bank.deposit(alice, 1_000_000)
@@ -41,13 +42,20 @@ async def new_world(bank: Bank, operator: Person, path: str) -> World:
     transfer = await bank.send(alice, bob, 1, wait_s=0 if held else 20)
     if held:
         await bank.until(alice, transfer["id"], "debited")
+    batch: Json = {"mode": "independent", "transfers": [order(alice, bob, 1)]}
+    headers = {"Idempotency-Key": new_key()}
+    batch_id = (await bank.ask("POST", "/v1/batches", alice, body=batch, headers=headers)).json()[
+        "id"
+    ]
     return World(
         {
             examples.ALICE_ID: alice.user_id,
             examples.ALICE_WALLET_ID: alice.wallet_id,
             examples.BOB_WALLET_ID: bob.wallet_id,
             examples.TRANSFER_ID: transfer["id"],
+            examples.BATCH_ID: batch_id,
             examples.REFRESH_TOKEN: made["tokens"]["refresh_token"],
+            "bob@example.com": bob_email,
             "alice@example.com": new_email("alice") if path.endswith("register") else email,
         },
         alice,
@@ -93,6 +101,7 @@ async def call(bank: Bank, world: World, path: str, method: str, example: Json |
         path.replace("{wallet_id}", names[examples.ALICE_WALLET_ID])
         .replace("{transfer_id}", names[examples.TRANSFER_ID])
         .replace("{user_id}", names[examples.ALICE_ID])
+        .replace("{batch_id}", names[examples.BATCH_ID])
     )
     if path == "/v1/users":
         url += f"?email={names['alice@example.com']}"

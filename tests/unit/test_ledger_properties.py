@@ -61,7 +61,7 @@ def play(
         verdict = decide(group, snapshot, START)
         answers += [repr(answer) for answer in verdict.answers]
         for entry in verdict.entries:
-            books._write(entry)
+            books.write(entry)
     return books, answers
 
 

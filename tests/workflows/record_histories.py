@@ -1,12 +1,14 @@
-"""Records one history of each path a transfer can take, for the replay gate.
+"""Records one history of each path a story can take, for the replay gate.
 
-Run by hand when a saga version is released: ``python -m tests.workflows.record_histories``.
-A released version's histories are never recorded again; a new version gets a folder of its own.
+Run by hand when a version of a story is released: ``python -m tests.workflows.record_histories
+transfers`` (or ``batches``). A released version's histories are never recorded again; a new
+version gets a folder of its own.
 """
 
 import asyncio
 import json
 import re
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -16,14 +18,14 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from cli.stack import EmbeddedStack
 from tests.conftest import ALL_IN_ONE, stack_in
-from tests.e2e.bank import Bank, Json, Person, bank_of
+from tests.e2e.bank import Bank, Json, Person, bank_of, new_key, order
 from tests.e2e.conftest import new_operator
 
-VERSION = "v1"
 FOLDER = Path(__file__).with_name("histories")
 
 
-async def main() -> None:
+async def main(story: str) -> None:
+    every_path, version = STORIES[story]
     with tempfile.TemporaryDirectory() as folder:
         async with (
             stack_in(Path(folder), ALL_IN_ONE) as stack,
@@ -32,17 +34,17 @@ async def main() -> None:
             temporal = await Client.connect(
                 stack.addresses.temporal_address, data_converter=pydantic_data_converter
             )
-            for name, transfer in (await every_path(stack, bank)).items():
-                handle = temporal.get_workflow_handle(transfer["workflow_id"])
+            for name, workflow_id in (await every_path(stack, bank)).items():
+                handle = temporal.get_workflow_handle(workflow_id)
                 history = json.loads((await handle.fetch_history()).to_json())
-                target = FOLDER / VERSION / f"{name}.json"
+                target = FOLDER / version / f"{name}.json"
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_text(json.dumps(_anonymous(history), indent=1) + "\n")
                 print(f"{name}: {len(history['events'])} events")  # noqa: T201
 
 
-async def every_path(stack: EmbeddedStack, bank: Bank) -> dict[str, Json]:
-    """One finished transfer of each shape."""
+async def every_transfer(stack: EmbeddedStack, bank: Bank) -> dict[str, str]:
+    """One finished transfer of each shape, by its workflow."""
     operator = await new_operator(stack, bank)
     alice, bob = await bank.funded(10_000), await bank.person("bob")
     paths = {
@@ -64,7 +66,36 @@ async def every_path(stack: EmbeddedStack, bank: Bank) -> dict[str, Json]:
     for transfer in paths.values():
         await bank.ended(alice, transfer["id"])
     await asyncio.sleep(1)  # the workflows close a moment after their transfers
-    return paths
+    return {name: transfer["workflow_id"] for name, transfer in paths.items()}
+
+
+async def every_batch(stack: EmbeddedStack, bank: Bank) -> dict[str, str]:
+    """One finished batch of each shape, by its workflow."""
+    operator = await new_operator(stack, bank)
+    alice, bob = await bank.funded(100_000), await bank.person("bob")
+    good, bad = order(alice, bob, 1), order(alice, bob, 1_000_000)
+    shapes = {
+        "independent": ("independent", [good] * 600),
+        "stopped": ("stop_on_error", [good, bad, good]),
+        "atomic": ("atomic", [good, good]),
+        "rejected": ("atomic", [good, bad]),
+    }
+    paths = {name: await _batch(bank, alice, *shape) for name, shape in shapes.items()}
+    await _batches_end(bank, alice, *paths.values())
+    await bank.rehearse(operator, _rule("credit", "error"))
+    paths["left_to_themselves"] = await _batch(bank, alice, "independent", [good, good])
+    paths["parked"] = await _batch(bank, alice, "atomic", [good, good])
+    await asyncio.sleep(30)  # past the lane that parks
+    await bank.end_rehearsal(operator)
+    await _batches_end(bank, alice, *paths.values())
+    await asyncio.sleep(5)  # the workflows close a moment after their batches
+    return {name: f"batch/{batch_id}" for name, batch_id in paths.items()}
+
+
+async def _batch(bank: Bank, who: Person, mode: str, items: list[Json]) -> str:
+    body, headers = {"mode": mode, "transfers": items}, {"Idempotency-Key": new_key()}
+    answer = await bank.ask("POST", "/v1/batches", who, body=body, headers=headers)
+    return str(answer.json()["id"])
 
 
 async def _parked(bank: Bank, alice: Person, bob: Person) -> Json:
@@ -72,6 +103,12 @@ async def _parked(bank: Bank, alice: Person, bob: Person) -> Json:
     while not (await bank.transfer(alice, sent["id"]))["needs_attention"]:
         await asyncio.sleep(0.2)
     return sent
+
+
+async def _batches_end(bank: Bank, who: Person, *batch_ids: str) -> None:
+    for one in batch_ids:
+        while (await bank.ask("GET", f"/v1/batches/{one}", who)).json()["counts"]["pending"]:
+            await asyncio.sleep(0.2)
 
 
 def _rule(step: str, failure_type: str) -> Json:
@@ -90,5 +127,7 @@ def _anonymous(part: Any) -> Any:
     return part
 
 
+STORIES = {"transfers": (every_transfer, "v1"), "batches": (every_batch, "batch-v1")}
+
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(sys.argv[1]))

@@ -1,11 +1,13 @@
-"""The saga with two commands swapped: what the replay gate must catch."""
+"""The stories with two commands swapped: what the replay gate must catch."""
 
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
+    from activities.batches import BatchActivities
     from payflow.domain.ledger import Leg
-    from temporal.messages import Ending, TransferStory
-    from temporal.names import TRANSFER_WORKFLOW
+    from temporal.messages import BatchStory, Ending, TransferStory
+    from temporal.names import BATCH_WORKFLOW, TRANSFER_WORKFLOW
+    from workflows.batch_steps import BatchSteps
     from workflows.steps import Steps
 
 
@@ -22,3 +24,17 @@ class CreditBeforeDebit:
         await self._steps.answer(Leg.CREDIT)
         await self._steps.answer(Leg.DEBIT)
         return Ending.COMPLETED
+
+
+@workflow.defn(name=BATCH_WORKFLOW)
+class ClosesBatchFirst:
+    """Asks whether all have ended before it asks what is to be done."""
+
+    @workflow.init
+    def __init__(self, story: BatchStory) -> None:
+        self._steps = BatchSteps(story)
+
+    @workflow.run
+    async def run(self, story: BatchStory) -> None:
+        await self._steps.until_answered(BatchActivities.close_batch, story.batch_id)
+        await self._steps.until_answered(BatchActivities.plan_batch, story.batch_id)

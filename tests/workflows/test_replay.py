@@ -1,4 +1,4 @@
-"""The replay gate: every released saga version's histories run through today's code unchanged.
+"""The replay gate: every released version's histories run through today's code unchanged.
 
 A failure here means that workflows which run now would break at the next deployment. Put the
 change behind ``workflow.patched`` (or a new worker version) instead of recording again.
@@ -13,11 +13,12 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from tests.workflows.record_histories import FOLDER
-from tests.workflows.swapped import CreditBeforeDebit
+from tests.workflows.swapped import ClosesBatchFirst, CreditBeforeDebit
+from workflows.batch import BatchWorkflow
 from workflows.transfer import TransferWorkflow
 
 HISTORIES = sorted(FOLDER.rglob("*.json"))
-SHAPES = {
+TRANSFER_SHAPES = {
     "completed",
     "refused",
     "compensated",
@@ -25,28 +26,45 @@ SHAPES = {
     "parked_then_refunded",
     "slow_credit",
 }
+BATCH_SHAPES = {
+    "independent",
+    "stopped",
+    "atomic",
+    "rejected",
+    "left_to_themselves",
+    "parked",
+}
+
+of_each_history = pytest.mark.parametrize(
+    "path", HISTORIES, ids=lambda path: f"{path.parent.name}/{path.stem}"
+)
 
 
 def history(path: Path) -> WorkflowHistory:
-    return WorkflowHistory.from_json("transfer/replayed", path.read_text())
+    return WorkflowHistory.from_json("story/replayed", path.read_text())
 
 
 def test_each_shape_of_each_version_is_there() -> None:
     versions = {path.parent.name for path in HISTORIES}
-    assert versions
+    assert {version.startswith("batch-") for version in versions} == {True, False}
     for version in versions:
-        assert {path.stem for path in HISTORIES if path.parent.name == version} >= SHAPES
+        shapes = BATCH_SHAPES if version.startswith("batch-") else TRANSFER_SHAPES
+        assert {path.stem for path in HISTORIES if path.parent.name == version} >= shapes
 
 
-@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+@of_each_history
 async def test_a_released_history_replays(path: Path) -> None:
-    replayer = Replayer(workflows=[TransferWorkflow], data_converter=pydantic_data_converter)
+    replayer = Replayer(
+        workflows=[TransferWorkflow, BatchWorkflow], data_converter=pydantic_data_converter
+    )
     result = await replayer.replay_workflow(history(path))
     assert result.replay_failure is None
 
 
-@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+@of_each_history
 async def test_a_swapped_command_does_not(path: Path) -> None:
-    replayer = Replayer(workflows=[CreditBeforeDebit], data_converter=pydantic_data_converter)
+    replayer = Replayer(
+        workflows=[CreditBeforeDebit, ClosesBatchFirst], data_converter=pydantic_data_converter
+    )
     with pytest.raises(NondeterminismError):
         await replayer.replay_workflow(history(path))

@@ -1,0 +1,172 @@
+"""Batches over MongoDB as their owners see them: accepted whole, read, listed, cancelled."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+from pymongo import ASCENDING
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import DuplicateKeyError
+
+from payflow.domain.batch_ledger import CANCELLED
+from payflow.domain.batch_ports import BatchOrder
+from payflow.domain.batches import Batch, BatchCounts
+from payflow.domain.errors import BooksUnavailable, NotFound
+from payflow.domain.identifiers import Prefix
+from payflow.domain.ledger import Leg, LegRequest
+from payflow.domain.ports import Books, Clock, IdempotencyClaim, Origin, Page, Written
+from payflow.domain.transfers import Transfer, TransferStatus
+from payflow.domain.users import Principal
+from payflow.storage.batch_items import draw_up_items
+from payflow.storage.batch_mapping import from_batch, from_batch_acceptance, to_batch
+from payflow.storage.batch_work import count_items
+from payflow.storage.books_collections import BooksCollections
+from payflow.storage.claims import find_claimed
+from payflow.storage.identity import new_id
+from payflow.storage.mapping import from_acceptance, from_transfer, to_transfer
+from payflow.storage.pages import page_of
+from payflow.storage.transactions import in_transaction, translated
+
+T = TypeVar("T")
+
+SLICE = 500  # documents a message: about 0.5 MB, and 20 ms in which this process does only that
+VOIDED_AT_ONCE = 500
+VOIDED_WITHIN_S = 8.0  # a lane's patience; what is left then, the batch's story ends
+
+
+class MongoBatches:
+    """The ``Batches`` port."""
+
+    def __init__(self, collections: BooksCollections, clock: Clock, books: Books) -> None:
+        self._kept = collections
+        self._clock = clock
+        self._books = books
+
+    async def accept(self, order: BatchOrder, claim: IdempotencyClaim) -> Written[Batch]:
+        """Write everything the batch is made of in one transaction, or find what the key made."""
+        with translated():
+            if winner := await self._claimed(claim):
+                return Written(winner, replayed=True)
+            now = self._clock.now()
+            batch = Batch(
+                id=new_id(Prefix.BATCH, now),
+                owner_id=order.owner_id,
+                mode=order.mode,
+                counts=BatchCounts(len(order.items)),
+                created_at=now,
+            )
+            transfers = await draw_up_items(self._kept, batch.id, order, now)
+        try:
+            await self._write(batch, transfers, order.request_id, claim)
+        except DuplicateKeyError:
+            # another request with this key won; its commit is why ours collided
+            with translated():
+                if winner := await self._claimed(claim):
+                    return Written(winner, replayed=True)
+            raise
+        return Written(batch, replayed=False)
+
+    async def get(self, batch_id: str, viewer: Principal) -> Batch:
+        """Read one, if the viewer may see it."""
+        with translated():
+            return await self._read(_visible(batch_id, viewer))
+
+    async def items(
+        self, batch_id: str, viewer: Principal, *, limit: int, after: str | None
+    ) -> Page[Transfer]:
+        """Its items in order, from the ``after``-th on."""
+        await self.get(batch_id, viewer)
+        found = self._kept.transfers.find(
+            {"batch_id": batch_id, "batch_index": {"$gte": int(after or 0)}},
+            sort=[("batch_index", ASCENDING)],
+            limit=limit + 1,
+        )
+        with translated():
+            documents = await found.to_list()
+        return page_of([to_transfer(fields) for fields in documents], limit, _next_index)
+
+    async def cancel(self, batch_id: str, owner: Principal) -> Batch:
+        """Say that it is cancelled, then void the debits of the items that have not begun.
+
+        The word stands first: whoever carries the batch out begins no more items, and ends
+        what this call could not.
+        """
+        own = {"_id": batch_id, "owner_id": owner.user_id}
+        with translated():
+            batch = await self._read(own)
+            await self._kept.batches.update_one(
+                {**own, "status": "processing"}, {"$set": {"cancelled": True}}
+            )
+            for ids in _slices(await self._not_begun(batch_id), VOIDED_AT_ONCE):
+                legs = [LegRequest(one, Leg.DEBIT, CANCELLED) for one in ids]
+                answers = await self._books.take_all(legs, Origin(), VOIDED_WITHIN_S)
+                if None in answers:
+                    raise BooksUnavailable
+            return await self._read({"_id": batch.id})
+
+    async def _write(
+        self,
+        batch: Batch,
+        transfers: Sequence[Transfer],
+        request_id: str | None,
+        claim: IdempotencyClaim,
+    ) -> None:
+        async def work(session: AsyncClientSession) -> None:
+            # the claim first: of two with one key the second conflicts before it writes much
+            init = from_batch_acceptance(
+                batch,
+                claim,
+                entry_id=new_id(Prefix.ENTRY),
+                event_id=new_id(Prefix.EVENT),
+                request_id=request_id,
+            )
+            await self._kept.journal.insert_one(init, session=session)
+            await self._kept.batches.insert_one(from_batch(batch, request_id), session=session)
+            for part in _slices(transfers, SLICE):
+                await self._kept.journal.insert_many(_inits(part, request_id), session=session)
+                documents = [from_transfer(transfer) for transfer in part]
+                await self._kept.transfers.insert_many(documents, session=session)
+
+        await in_transaction(self._kept.client, work)
+
+    async def _claimed(self, claim: IdempotencyClaim) -> Batch | None:
+        init = await find_claimed(self._kept.journal, claim)
+        return await self._read({"_id": init["batch_id"]}) if init else None
+
+    async def _read(self, wanted: dict[str, Any]) -> Batch:
+        fields = await self._kept.batches.find_one(wanted)
+        if fields is None:
+            raise NotFound("batch", wanted["_id"])
+        batch = to_batch(fields)
+        return await count_items(self._kept, batch) if batch.counts.pending else batch
+
+    async def _not_begun(self, batch_id: str) -> list[str]:
+        found = self._kept.transfers.find(
+            {"batch_id": batch_id, "status": TransferStatus.INITIATED.value}, {"_id": 1}
+        )
+        return [fields["_id"] async for fields in found]
+
+
+def _inits(transfers: Sequence[Transfer], request_id: str | None) -> list[dict[str, Any]]:
+    return [
+        from_acceptance(
+            transfer,
+            entry_id=new_id(Prefix.ENTRY),
+            event_id=new_id(Prefix.EVENT),
+            request_id=request_id,
+        )
+        for transfer in transfers
+    ]
+
+
+def _slices(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (things[start : start + size] for start in range(0, len(things), size))
+
+
+def _next_index(transfer: Transfer) -> str:
+    return str(transfer.place.index + 1 if transfer.place else 0)
+
+
+def _visible(batch_id: str, viewer: Principal) -> dict[str, Any]:
+    if viewer.is_operator:
+        return {"_id": batch_id}
+    return {"_id": batch_id, "owner_id": viewer.user_id}
