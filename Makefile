@@ -33,8 +33,8 @@ demo: install ## Show PayFlow at work, from nothing to the last cent
 up: install ## Run the whole stack until Ctrl-C
 	@exec $(BIN)/payflow up
 
-test: install ## Run the tests against the real parts
-	$(BIN)/pytest
+test: install ## Run the tests against the real parts, two files at a time
+	$(BIN)/pytest -n 2 --dist loadfile
 
 chaos: install ## The long storm: 2,000 transfers, eight kills, snapshots all the while
 	PAYFLOW_STORM=long $(BIN)/pytest tests/chaos -rP
