@@ -6,7 +6,6 @@ from typing import Any
 
 from loguru import logger
 from pymongo import DESCENDING
-from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
 from payflow.domain.errors import (
@@ -29,6 +28,7 @@ from payflow.domain.ports import (
 from payflow.domain.transfers import Transfer
 from payflow.domain.users import Principal
 from payflow.domain.wallets import Wallet
+from payflow.storage.acceptance import Acceptance
 from payflow.storage.bell import TerminalBell
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.claims import find_claimed
@@ -44,7 +44,7 @@ from payflow.storage.mapping import (
     to_wallet,
 )
 from payflow.storage.pages import page_of
-from payflow.storage.transactions import in_transaction, translated
+from payflow.storage.transactions import translated
 
 
 class MongoTransfers:
@@ -57,6 +57,7 @@ class MongoTransfers:
         self._door = door
         self._clock = clock
         self._bell = bell
+        self._acceptance = Acceptance(books)
 
     async def accept(self, order: TransferOrder, claim: IdempotencyClaim) -> Written[Transfer]:
         """Write the transfer and its ``:init`` document, or find what the key stands for."""
@@ -146,12 +147,7 @@ class MongoTransfers:
             request_id=order.request_id,
         )
         init["idempotency"] = claim_fields(claim)
-
-        async def work(session: AsyncClientSession) -> None:
-            await self._books.journal.insert_one(init, session=session)
-            await self._books.transfers.insert_one(from_transfer(transfer), session=session)
-
-        await in_transaction(self._books.client, work)
+        await self._acceptance.write(init, from_transfer(transfer))
 
     async def _named(self, order: TransferOrder) -> tuple[Wallet | None, Wallet | None]:
         """The wallets the order names, in one round trip."""
