@@ -72,6 +72,16 @@ class Settings(BaseSettings):
     )
     max_body_bytes: int = Field(65_536, ge=1_024, description="Largest request body (413 above).")
 
+    event_bus_length: int = Field(
+        10_000, ge=100, description="About how many events the Redis stream keeps."
+    )
+    streams_max: int = Field(
+        1_000, ge=1, description="Open event streams a process serves (503 above)."
+    )
+    streams_heartbeat_s: float = Field(
+        15.0, gt=0, le=300, description="A comment is sent on a stream that is silent for so long."
+    )
+
     @field_validator("default_currency")
     @classmethod
     def _known_currency(cls, value: str) -> str:

@@ -58,6 +58,17 @@ class Feed(Protocol):
         ...
 
 
+class News(Protocol):
+    """What tells the feed's readers that it may be time to look again."""
+
+    async def wait(self, position: int, within_s: float) -> None:
+        """Return when there may be events after ``position``, or the time is over.
+
+        It may return for nothing, and it never raises: the feed says what there is.
+        """
+        ...
+
+
 class Deliveries(Protocol):
     """Where the relay hands events over to the subscribers."""
 

@@ -160,7 +160,7 @@ class MongoTransfers:
             "currency": transfer.money.currency,
             "postings": [],
             "entry_id": new_id(Prefix.ENTRY),
-            "event": transfer_event(new_id(Prefix.EVENT), "transfer.initiated", transfer),
+            **transfer_event(new_id(Prefix.EVENT), "transfer.initiated", transfer),
             "idempotency": claim_fields(claim),
             "request_id": order.request_id,
             "created_at": transfer.created_at,
