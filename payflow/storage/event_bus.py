@@ -7,6 +7,7 @@ here. What the stream misses while Redis is away is filled in from the feed when
 import asyncio
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
@@ -41,8 +42,7 @@ class EventBus:
         """
         newest = await feed.last_position()
         try:
-            last = await self._redis.xrevrange(self.key, count=1)
-            position = int(bytes(last[0][0]).partition(b"-")[0]) if last else 0
+            position = _position(await self._redis.xrevrange(self.key, count=1))
             if position > newest:  # a stream of books that are no more
                 await self._redis.delete(self.key)
                 position = 0
@@ -87,6 +87,11 @@ class EventBus:
             )
         except (RedisError, OSError):
             await asyncio.sleep(min(POLL_S, within_s))
+
+
+def _position(entries: Sequence[Any] | None) -> int:
+    """Of the only entry, or 0: an entry's id is ``{position}-0``."""
+    return int(entries[0][0].partition(b"-")[0]) if entries else 0
 
 
 def _text(event: FeedEvent) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from pymongo.asynchronous.client_session import AsyncClientSession
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import BulkWriteError
 
 from payflow.domain.errors import PayflowError
 from payflow.domain.event_ports import FeedEvent
@@ -25,6 +25,7 @@ from payflow.storage.transactions import in_transaction, translated
 # Journal documents bear their writer's time. A transaction may stay open for 60 s (MongoDB's
 # default limit, 10 s here), and clocks may differ by 10 min.
 WINDOW = timedelta(minutes=11)
+_DUPLICATE_KEY = 11000
 
 Fields = dict[str, Any]
 
@@ -90,7 +91,10 @@ class FeedWriter:
         """
         try:
             return await self._write(batch.documents, batch.token)
-        except DuplicateKeyError:  # what a comparison found, the stream may bring once more
+        except BulkWriteError as error:
+            if not _is_duplicate(error):
+                raise
+            # what a comparison found, the stream may bring once more
             unplaced = await self._gaps.without_placed(batch.documents)
             return await self._write(unplaced, batch.token)
 
@@ -154,3 +158,8 @@ class FeedWriter:
             self.place, position=position, hash=last_hash, token=token or self.place.token
         )
         return to_feed_events(made)
+
+
+def _is_duplicate(error: BulkWriteError) -> bool:
+    failed = (error.details or {}).get("writeErrors", [])
+    return any(one["code"] == _DUPLICATE_KEY for one in failed)

@@ -18,6 +18,7 @@ from payflow.storage.transactions import Collection, translate
 
 MAX_BATCH = 500  # events; about 1 MB, and 20 ms to write
 WAIT_MS = 500  # for the first event of a batch
+_CURSOR_NOT_FOUND = 43  # after a restart of the server; its token is as good as before
 _RESUMABLE = "ResumableChangeStreamError"
 
 Fields = dict[str, Any]
@@ -117,7 +118,7 @@ async def tail_of(journal: Collection, token: Fields | None) -> AsyncIterator[Jo
 def _sorted_out(error: PyMongoError) -> Exception:
     """Another attempt after the same token may succeed, or this place is lost."""
     passing = isinstance(error, ConnectionFailure) or error.has_error_label(_RESUMABLE)
-    if isinstance(error, OperationFailure) and not passing:
+    if isinstance(error, OperationFailure) and not passing and error.code != _CURSOR_NOT_FOUND:
         return StreamRefused(str(error))
     translated = translate(error)
     return translated if isinstance(translated, PayflowError) else BooksUnavailable()

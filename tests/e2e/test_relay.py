@@ -5,7 +5,7 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
@@ -13,8 +13,8 @@ from redis.asyncio import Redis
 from cli.apps import Layout
 from cli.stack import EmbeddedStack
 from tests.conftest import stack_in
-from tests.e2e.auditing import Database, books_of
-from tests.e2e.bank import Bank, Person, bank_of
+from tests.e2e.auditing import Database
+from tests.e2e.bank import Bank, Person
 from tests.e2e.feeding import behind, caught_up, check_the_feed
 from tests.e2e.test_outages import without
 
@@ -214,7 +214,7 @@ async def test_without_redis_the_feed_goes_on_and_the_stream_is_filled_up_later(
     async with Redis.from_url(stack.addresses.redis_url) as redis:
         async with asyncio.timeout(30):
             while True:
-                entries = await redis.xrange("payflow:events")
+                entries: Any = await redis.xrange("payflow:events")
                 positions = [int(entry_id.partition(b"-")[0]) for entry_id, _ in entries]
                 if positions and positions[-1] == len(feed):
                     break
@@ -234,7 +234,7 @@ async def caught_up_with(database: Database, transfer_ids: list[str]) -> None:
 
 @pytest.mark.chaos
 async def test_a_relay_that_is_stopped_lets_another_take_over_at_once(
-    stack: EmbeddedStack, database: Database, tmp_path: Path
+    stack: EmbeddedStack, database: Database
 ) -> None:
     name = await active_relay(stack, database)
     epoch = await epoch_of(database)
