@@ -6,8 +6,10 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.streams import Streams
 from payflow.auth.admission import Admission
 from payflow.auth.sessions import Sessions
+from payflow.domain.event_ports import Feed
 from payflow.domain.ports import (
     Accounts,
     AuditLog,
@@ -26,11 +28,13 @@ class Parts:
     accounts: Accounts
     admission: Admission
     audit: AuditLog
+    feed: Feed
     owners_move_money: bool
     probes: Sequence[Probe]
     rehearsal: Rehearsal
     sagas: Sagas
     sessions: Sessions
+    streams: Streams
     transfers: Transfers
     wallets: Wallets
 

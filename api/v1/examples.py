@@ -104,6 +104,14 @@ TRANSFER_ANSWER = {
     "updated_at": AT,
     "completed_at": AT,
 }
+EVENT_ANSWER = {
+    "id": "evt_01KDVE0A4Q5J7TP7S8R9VWXYZ8",
+    "type": "transfer.completed",
+    "created_at": AT,
+    "sequence": 4,
+    "data": TRANSFER_ANSWER,
+    "position": 4711,
+}
 
 
 def list_of(thing: dict[str, Any]) -> dict[str, Any]:
