@@ -5,7 +5,7 @@ from contextlib import aclosing
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from api.dependencies import Viewer
 from api.errors import PositionInvalid
@@ -77,7 +77,7 @@ async def list_events(
 @router.get(
     "/events/stream",
     summary="Stream events",
-    response_class=EventStream,
+    response_class=Response,
     responses={
         **_STREAM,
         **documented(*USER, "validation_error", "position_invalid", "too_many_streams"),
@@ -105,7 +105,7 @@ async def stream_events(
     "/transfers/{transfer_id}/events",
     tags=["transfers"],
     summary="Stream a transfer's events",
-    response_class=EventStream,
+    response_class=Response,
     responses={
         **_STREAM,
         **documented(
