@@ -10,7 +10,8 @@ from api.handlers import install_handlers
 from api.middleware import BodyLimit, RequestContext
 from api.openapi import DESCRIPTION, TAGS, TITLE, install_openapi
 from api.parts import Parts
-from api.v1 import auth, batches, movements, simulation, transfers, users, wallets
+from api.streams import Streams
+from api.v1 import auth, batches, events, movements, simulation, transfers, users, wallets
 from payflow.auth.admission import Admission
 from payflow.auth.keys import load_keys
 from payflow.auth.sessions import Sessions
@@ -38,7 +39,7 @@ def create_app(
     )
     app.state.parts = _parts(settings, storage, sagas, probes)
     # routes are tried in this order, about 3 µs each: what is called most comes first
-    for resource in (transfers, movements, wallets, batches, auth, users, health):
+    for resource in (transfers, movements, wallets, batches, events, auth, users, health):
         app.include_router(resource.router)
     if settings.rehearsal_allowed:
         app.include_router(simulation.router)
@@ -67,12 +68,20 @@ def _parts(settings: Settings, storage: Storage, sagas: Sagas, probes: Sequence[
         admission=Admission(tokens, storage.accounts, storage.clock),
         audit=storage.audit,
         batches=storage.batches,
+        feed=storage.feed,
         owners_move_money=settings.rehearsal_allowed,
         probes=probes,
         rehearsal=storage.rehearsal,
         sagas=sagas,
         sessions=Sessions(
             storage.accounts, storage.refresh_tokens, tokens, storage.clock, settings
+        ),
+        streams=Streams(
+            storage.feed,
+            storage.news,
+            at_most=settings.streams_max,
+            heartbeat_s=settings.streams_heartbeat_s,
+            life_s=settings.access_token_ttl_s,
         ),
         transfers=storage.transfers,
         wallets=storage.wallets,

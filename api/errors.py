@@ -2,7 +2,8 @@
 
 PayflowError
 ├── IdempotencyKeyRequired, IdempotencyKeyInvalid
-└── CursorInvalid
+├── CursorInvalid, PositionInvalid
+└── TooManyStreams, TooSlow, StreamClosed
 """
 
 from payflow.domain.errors import PayflowError
@@ -34,3 +35,37 @@ class CursorInvalid(PayflowError):
 
     def __init__(self) -> None:
         super().__init__("The cursor is none of this list's; start again without it.")
+
+
+class PositionInvalid(PayflowError):
+    """The position lies beyond the end of the feed."""
+
+    code = "position_invalid"
+
+    def __init__(self, field: str, last: int) -> None:
+        super().__init__(f"The feed has come to position {last}; there is nothing to go on from.")
+        self.field = field
+
+
+class TooManyStreams(PayflowError):
+    """This process serves as many event streams as it may."""
+
+    code = "too_many_streams"
+
+    def __init__(self) -> None:
+        super().__init__("Too many event streams are open here; try again, or read /v1/events.")
+
+
+class TooSlow(PayflowError):
+    """A stream's reader let too many events wait."""
+
+    code = "too_slow"
+
+    def __init__(self) -> None:
+        super().__init__("Too many events were waiting; come again with Last-Event-ID.")
+
+
+class StreamClosed(PayflowError):
+    """The server drains; the stream goes on elsewhere."""
+
+    code = "stream_closed"

@@ -22,6 +22,7 @@ TAGS = [
     {"name": "wallets", "description": "Wallets, their entries, deposits and withdrawals."},
     {"name": "transfers", "description": "Transfers and the verbs that repair them."},
     {"name": "batches", "description": "Many transfers in one call."},
+    {"name": "events", "description": "The event feed, by position, and live streams of it."},
     {"name": "users", "description": "Other people's accounts, for operators."},
     {"name": "simulation", "description": "Fault rehearsal in dev and test."},
     {"name": "health", "description": "For probes."},

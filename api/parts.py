@@ -6,9 +6,11 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.streams import Streams
 from payflow.auth.admission import Admission
 from payflow.auth.sessions import Sessions
 from payflow.domain.batch_ports import Batches
+from payflow.domain.event_ports import Feed
 from payflow.domain.ports import (
     Accounts,
     AuditLog,
@@ -28,11 +30,13 @@ class Parts:
     admission: Admission
     audit: AuditLog
     batches: Batches
+    feed: Feed
     owners_move_money: bool
     probes: Sequence[Probe]
     rehearsal: Rehearsal
     sagas: Sagas
     sessions: Sessions
+    streams: Streams
     transfers: Transfers
     wallets: Wallets
 

@@ -94,6 +94,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "validation_error": Kind(422, "Validation error", "The request is not valid: see errors."),
         "cursor_invalid": Kind(422, "Cursor invalid", "The cursor is none of this list's."),
+        "position_invalid": Kind(
+            422, "Position invalid", "The feed has come to position 4711; there is nothing beyond."
+        ),
         "same_wallet": Kind(422, "Same wallet", "Source and destination are the same wallet."),
         "currency_mismatch": Kind(422, "Currency mismatch", "Wallet wal_… holds USD, not EUR."),
         "balance_limit_exceeded": Kind(
@@ -107,6 +110,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "temporarily_unavailable": Kind(
             503, "Temporarily unavailable", "The service cannot answer for the moment."
+        ),
+        "too_many_streams": Kind(
+            503, "Too many streams", "Too many event streams are open here; try again."
         ),
         "outcome_unknown": Kind(
             503,

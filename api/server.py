@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from api.parts import Parts
 from payflow.settings import Settings
 
 DRAIN_S = 10  # an answer that waits for a terminal transfer may be cut; the transfer goes on
@@ -46,5 +47,7 @@ async def serve_api(app: FastAPI, settings: Settings, stop: asyncio.Event) -> No
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
+    parts: Parts = app.state.parts
+    parts.streams.close()  # they would never end by themselves
     server.should_exit = True
     await serving

@@ -147,7 +147,7 @@ def _init(transfer: Transfer) -> dict[str, Any]:
         "currency": transfer.money.currency,
         "postings": [],
         "entry_id": new_id(Prefix.ENTRY),
-        "event": transfer_event(new_id(Prefix.EVENT), "transfer.initiated", transfer),
+        **transfer_event(new_id(Prefix.EVENT), "transfer.initiated", transfer),
         "idempotency": claim_fields(IdempotencyClaim(transfer.payer_id, transfer.id, "past")),
         "request_id": None,
         "created_at": transfer.created_at,

@@ -20,10 +20,11 @@ READY_FILE = "PAYFLOW_READY_FILE"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the work is divided: all in one process, or APIs, workers and one relay apart."""
+    """How the work is divided: all in one process, or APIs, workers and relays apart."""
 
     apis: int = 0
     workers: int = 0
+    relays: int = 1
 
     @property
     def roles(self) -> list[tuple[str, str]]:
@@ -32,7 +33,8 @@ class Layout:
             return [("serve", "serve")]
         apis = [(_numbered("api", one), "api") for one in range(max(1, self.apis))]
         workers = [(_numbered("worker", one), "worker") for one in range(max(1, self.workers))]
-        return [*apis, *workers, ("relay", "relay")]
+        relays = [(_numbered("relay", one), "relay") for one in range(max(1, self.relays))]
+        return [*apis, *workers, *relays]
 
 
 def app_specs(

@@ -19,6 +19,7 @@ from payflow.storage.factory import Storage, open_storage
 from temporal.client import connect
 from temporal.probe import TemporalProbe
 from temporal.sagas import TemporalSagas
+from workers.relay import Relay
 from workers.running import wait_for_temporal
 from workers.sweep import Sweep
 from workers.transfers import transfer_worker
@@ -47,11 +48,13 @@ async def run_worker(settings: Settings) -> None:
 
 
 async def run_relay(settings: Settings) -> None:
-    """What keeps accepted transfers moving."""
+    """What keeps accepted transfers moving, and tells the world of them."""
     async with _process(settings, "relay") as (storage, stop):
         sagas = await _lazy_sagas(settings)
         say_ready()
-        await _sweep(settings, storage, sagas, stop)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_sweep(settings, storage, sagas, stop))
+            group.create_task(_relay(storage, stop))
 
 
 async def run_serve(settings: Settings) -> None:
@@ -61,6 +64,7 @@ async def run_serve(settings: Settings) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(_serve(settings, storage, sagas, stop))
             group.create_task(_sweep(settings, storage, sagas, stop))
+            group.create_task(_relay(storage, stop))
             group.create_task(_work_beside_the_api(settings, storage, sagas, stop))
 
 
@@ -104,6 +108,11 @@ async def _sweep(
 ) -> None:
     sweep = Sweep(storage.transfers, storage.books, sagas, park_after_s=settings.park_after_s)
     await _unless_stopped(sweep.run(settings.sweep_interval_s), stop)
+
+
+async def _relay(storage: Storage, stop: asyncio.Event) -> None:
+    relay = Relay(storage.relay, storage.feed, storage.deliveries)
+    await _unless_stopped(relay.run(), stop)
 
 
 async def _work_beside_the_api(

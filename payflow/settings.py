@@ -75,6 +75,16 @@ class Settings(BaseSettings):
         8 * 1024 * 1024, ge=1_024, description="The same for `POST /v1/batches`."
     )
 
+    event_bus_length: int = Field(
+        10_000, ge=100, description="About how many events the Redis stream keeps."
+    )
+    streams_max: int = Field(
+        1_000, ge=1, description="Open event streams a process serves (503 above)."
+    )
+    streams_heartbeat_s: float = Field(
+        15.0, gt=0, le=300, description="A comment is sent on a stream that is silent for so long."
+    )
+
     @field_validator("default_currency")
     @classmethod
     def _known_currency(cls, value: str) -> str:

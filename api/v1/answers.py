@@ -176,6 +176,19 @@ class ItemAnswer(BaseModel):
     transfer: TransferAnswer
 
 
+class EventAnswer(BaseModel):
+    """An event; `data` is what it is about, as it stood then. `sequence` counts per transfer."""
+
+    model_config = _example(examples.EVENT_ANSWER)
+
+    id: str
+    type: str
+    created_at: str
+    sequence: int
+    data: dict[str, Any]
+    position: int
+
+
 class SimulationAnswer(BaseModel):
     """The fault rules in force."""
 
@@ -187,7 +200,7 @@ class SimulationAnswer(BaseModel):
 
 
 class ListAnswer(BaseModel, Generic[T]):
-    """A page of a list, newest first."""
+    """A page of a list."""
 
     object: Literal["list"]
     data: list[T]

@@ -123,6 +123,14 @@ ITEM_ANSWER = {
     "index": 0,
     "transfer": {**TRANSFER_ANSWER, "workflow_id": f"batch/{BATCH_ID}"},
 }
+EVENT_ANSWER = {
+    "id": "evt_01KDVE0A4Q5J7TP7S8R9VWXYZ8",
+    "type": "transfer.completed",
+    "created_at": AT,
+    "sequence": 4,
+    "data": TRANSFER_ANSWER,
+    "position": 4711,
+}
 
 
 def list_of(thing: dict[str, Any]) -> dict[str, Any]:

@@ -93,6 +93,7 @@ Metadata = Annotated[
     ],
     Field(max_length=50, description="Up to 50 keys of 40 characters, values of 500."),
 ]
+Position = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_since_1970)]
 
 WalletId = Annotated[str, Path(examples=["wal_01KDVE0A4Q5J7TP7S8R9VWXYZ1"])]

@@ -19,6 +19,7 @@ from api.v1.fields import (
     NewPassword,
     Password,
     Phone,
+    Position,
     Reason,
     Reference,
     Token,
@@ -26,12 +27,18 @@ from api.v1.fields import (
 from payflow.auth.sessions import SignUp
 from payflow.domain.batch_ports import BatchOrder
 from payflow.domain.batches import MAX_ITEMS, BatchMode
+from payflow.domain.events import EventType
 from payflow.domain.ledger import Leg
 from payflow.domain.money import Money
 from payflow.domain.movements import MovementKind
 from payflow.domain.ports import MovementOrder, TransferFilter, TransferOrder
 from payflow.domain.simulation import FaultPhase, FaultRule, FaultType, Simulation
 from payflow.domain.transfers import TransferStatus
+
+EventTypes = Annotated[
+    list[EventType],
+    Field(max_length=len(EventType), description="Only events of these types. Default: all."),
+]
 
 
 def _example(*values: dict[str, Any]) -> ConfigDict:
@@ -249,6 +256,25 @@ class TransferQuery(PageQuery):
             created_before=self.created_before,
             needs_attention=self.needs_attention,
         )
+
+
+class EventQuery(Body):
+    """Which events, and from where on."""
+
+    after: Position = Field(
+        0, description="A position, such as `next_cursor` of the page before this one."
+    )
+    type: EventTypes = Field(default_factory=list)
+    limit: int = Field(20, ge=1, le=100, description="How many events at most.")
+
+
+class StreamQuery(Body):
+    """Which events a stream is about, and from where on."""
+
+    after: Position | None = Field(
+        None, description="Begin after this position instead of with what happens next."
+    )
+    type: EventTypes = Field(default_factory=list)
 
 
 class UserQuery(Body):

@@ -75,6 +75,7 @@ def from_batch_acceptance(
                 "created_at": rfc3339(batch.created_at),
             },
         },
+        "audience": [batch.owner_id],
         "idempotency": claim_fields(claim),
         "request_id": request_id,
         "created_at": batch.created_at,

@@ -190,6 +190,8 @@ class JournalDocument(StoredDocument):
     balance_after: int | None = None
     entry_id: str
     event: dict[str, Any]
+    audience: list[str] = Field(default_factory=list)  # users who may see the event
+    endpoint_id: str | None = None  # the one webhook endpoint the event is for
     idempotency: dict[str, str] | None = None
     origin: dict[str, Any] | None = None
     note: dict[str, str] | None = None
@@ -217,6 +219,45 @@ class JournalDocument(StoredDocument):
                 partialFilterExpression={"idempotency.key": {"$exists": True}},
             ),
             IndexModel([("transfer_id", ASCENDING)], name="transfer", sparse=True),
+            # in order of age, for the relay when it has lost its place in the change stream
+            IndexModel([("created_at", ASCENDING), ("_id", ASCENDING)], name="age"),
+        ]
+
+
+class FeedDocument(Document):
+    """An event at its place; ``hash`` seals it and, through ``previous_hash``, all before it.
+
+    It holds nothing that JSON cannot say, so that anybody can compute its hash.
+    """
+
+    id: int  # type: ignore[assignment]  # Beanie's default is an ObjectId; ours is the position
+    event_id: str
+    event: dict[str, Any]
+    audience: list[str]
+    transfer_id: str | None = None
+    wallet_id: str | None = None
+    endpoint_id: str | None = None
+    traceparent: str | None = None
+    previous_hash: str
+    hash: str
+
+    class Settings:
+        """Collection and indexes. ``_id`` is the position, so it is every reader's order."""
+
+        name = "feed"
+        indexes: ClassVar = [
+            IndexModel([("event_id", ASCENDING)], name="event", unique=True),
+            IndexModel([("audience", ASCENDING), ("_id", ASCENDING)], name="audience_oldest"),
+            IndexModel(
+                [("audience", ASCENDING), ("event.type", ASCENDING), ("_id", ASCENDING)],
+                name="audience_type_oldest",
+            ),
+            IndexModel([("event.type", ASCENDING), ("_id", ASCENDING)], name="type_oldest"),
+            IndexModel(
+                [("transfer_id", ASCENDING), ("_id", ASCENDING)],
+                name="transfer_oldest",
+                partialFilterExpression={"transfer_id": {"$exists": True}},
+            ),
         ]
 
 
@@ -274,12 +315,13 @@ class AuditDocument(StoredDocument):
         ]
 
 
-DOCUMENTS: tuple[type[StoredDocument], ...] = (
+DOCUMENTS: tuple[type[Document], ...] = (
     UserDocument,
     WalletDocument,
     TransferDocument,
     BatchDocument,
     JournalDocument,
+    FeedDocument,
     RefreshTokenDocument,
     SimulationDocument,
     AuditDocument,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from redis.asyncio import BlockingConnectionPool, Redis
 
 from payflow.domain.batch_ports import Batches, BatchWork
+from payflow.domain.event_ports import Deliveries, Feed, News
 from payflow.domain.ports import (
     Accounts,
     AuditLog,
@@ -28,12 +29,15 @@ from payflow.storage.bell import TerminalBell
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.connection import bind_documents, open_client
 from payflow.storage.door import Door
+from payflow.storage.event_bus import EventBus
+from payflow.storage.feed import FeedCollections, MongoFeed
 from payflow.storage.identity import SystemClock
 from payflow.storage.posting import PostingEngine
 from payflow.storage.probes import MongoProbe, RedisProbe
 from payflow.storage.refresh_tokens import MongoRefreshTokens
 from payflow.storage.rehearsal import MongoRehearsal
 from payflow.storage.rehearsing import RehearsingBooks
+from payflow.storage.relay_storage import RelayStorage
 from payflow.storage.transfers import MongoTransfers
 from payflow.storage.wallets import MongoWallets
 
@@ -51,11 +55,15 @@ class Storage:
     batches: Batches
     books: Books
     clock: Clock
+    feed: Feed
+    news: News
     probes: tuple[Probe, ...]
     refresh_tokens: RefreshTokens
     rehearsal: Rehearsal
+    relay: RelayStorage
     transfers: Transfers
     wallets: Wallets
+    deliveries: Deliveries | None = None  # whom the relay hands events to, once there is somebody
 
 
 @asynccontextmanager
@@ -77,6 +85,8 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
     async with open_client(settings) as client, redis, TerminalBell(redis) as bell:
         await bind_documents(client, settings)
         collections = BooksCollections.of(client, settings.mongo_database)
+        feed_kept = FeedCollections.of(client, settings.mongo_database)
+        bus = EventBus(redis, settings.mongo_database, settings.event_bus_length)
         rehearsal = MongoRehearsal()
         async with PostingEngine(collections, clock, bell) as engine:
             books: Books = engine
@@ -89,9 +99,12 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
                 batches=MongoBatches(collections, clock, books),
                 books=books,
                 clock=clock,
+                feed=MongoFeed(feed_kept.feed),
+                news=bus,
                 probes=(MongoProbe(client), RedisProbe(redis)),
                 refresh_tokens=MongoRefreshTokens(client),
                 rehearsal=rehearsal,
+                relay=RelayStorage(feed_kept, bus),
                 transfers=MongoTransfers(
                     collections, clock, bell, Door(collections.transfers, settings.max_unfinished)
                 ),

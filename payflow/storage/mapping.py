@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from payflow.domain.batches import BatchMode, BatchPlace
+from payflow.domain.events import transfer_audience
 from payflow.domain.identifiers import journal_key
 from payflow.domain.ledger import JournalEntry, Leg, Outcome, StepAnswer
 from payflow.domain.money import Money
@@ -135,13 +136,16 @@ def to_answer(fields: Fields) -> StepAnswer:
 
 
 def transfer_event(event_id: str, event_type: str, transfer: Transfer) -> dict[str, Any]:
-    """The event a journal document of this transfer carries."""
+    """The event a journal document of this transfer carries, and beside it who may see it."""
     return {
-        "id": event_id,
-        "type": event_type,
-        "sequence": transfer.sequence,
-        "created_at": rfc3339(transfer.updated_at),
-        "data": transfer_object(transfer),
+        "event": {
+            "id": event_id,
+            "type": event_type,
+            "sequence": transfer.sequence,
+            "created_at": rfc3339(transfer.updated_at),
+            "data": transfer_object(transfer),
+        },
+        "audience": transfer_audience(transfer),
     }
 
 
@@ -156,7 +160,7 @@ def from_acceptance(
         "currency": transfer.money.currency,
         "postings": [],
         "entry_id": entry_id,
-        "event": transfer_event(event_id, "transfer.initiated", transfer),
+        **transfer_event(event_id, "transfer.initiated", transfer),
         "request_id": request_id,
         "created_at": transfer.created_at,
     }
@@ -175,7 +179,7 @@ def from_entry(
         "currency": transfer.money.currency,
         "postings": [{"account": p.account, "amount": p.amount} for p in entry.postings],
         "entry_id": entry_id,
-        "event": transfer_event(event_id, f"transfer.{transfer.status}", transfer),
+        **transfer_event(event_id, f"transfer.{transfer.status}", transfer),
         "origin": origin_fields(origin),
         "created_at": transfer.updated_at,
     }
@@ -228,6 +232,7 @@ def from_movement(
                 "created_at": rfc3339(movement.created_at),
             },
         },
+        "audience": [wallet.owner_id],
         "idempotency": claim_fields(claim),
         "reference": movement.reference,
         "created_at": movement.created_at,

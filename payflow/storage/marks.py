@@ -43,7 +43,7 @@ async def park_transfer(
                 "currency": parked.money.currency,
                 "postings": [],
                 "entry_id": new_id(Prefix.ENTRY),
-                "event": transfer_event(new_id(Prefix.EVENT), "transfer.needs_attention", parked),
+                **transfer_event(new_id(Prefix.EVENT), "transfer.needs_attention", parked),
                 "origin": origin_fields(origin),
                 "created_at": parked.updated_at,
             },

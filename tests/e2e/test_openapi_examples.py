@@ -5,8 +5,10 @@ from typing import Any
 
 from api.v1 import examples
 from tests.e2e.bank import PASSWORD, Bank, Json, Person, new_email, new_key, order
+from tests.e2e.listening import listening
 
 OPERATORS_ONLY = ("/freeze", "/unfreeze", "/close", "/retry", "/refund", "/users", "/simulation")
+ENDLESS = ("/v1/events/stream",)
 HOLD = {"step": "credit", "failure_type": "error", "failure_rate": 1}
 
 
@@ -86,6 +88,10 @@ async def test_every_documented_call_answers_as_documented(bank: Bank, operator:
     for path, operations in spec["paths"].items():
         for method, operation in operations.items():
             world = await new_world(bank, operator, path)
+            if path in ENDLESS:
+                await open_stream(bank, world, path)
+                called += 1
+                continue
             answer = await call(bank, world, path, method, example_of(spec, operation))
             await bank.end_rehearsal(operator)
             where = f"{method} {path}: {answer.status_code} {answer.text[:300]}"
@@ -93,6 +99,14 @@ async def test_every_documented_call_answers_as_documented(bank: Bank, operator:
             assert str(answer.status_code) in operation["responses"], where
             called += 1
     assert called == sum(len(operations) for operations in spec["paths"].values())
+
+
+async def open_stream(bank: Bank, world: World, path: str) -> None:
+    """A call that is never over is made when its first event has come."""
+    async with listening(bank.urls[0], path, world.alice, last_event_id=0) as stream:
+        assert stream.answer.status_code == 200
+        assert stream.answer.headers["content-type"].startswith("text/event-stream")
+        await stream.next(1)
 
 
 async def call(bank: Bank, world: World, path: str, method: str, example: Json | None) -> Any:

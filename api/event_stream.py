@@ -1,0 +1,114 @@
+"""Server-Sent Events on the wire (WHATWG HTML §9.2), and how a stream of them ends.
+
+A stream ends when its source does, when the client leaves or stops reading, after the time of
+an access token, or when the server drains: an open one never holds up a shutdown.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from typing import Any
+
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from api.errors import StreamClosed, TooSlow
+from api.streams import Streams
+from payflow.domain.errors import PayflowError
+from payflow.domain.event_ports import FeedEvent
+
+MEDIA_TYPE = "text/event-stream"
+RETRY_MS = 1_000  # how long a client waits before it comes again
+SEND_WITHIN_S = 20.0  # a reader that takes nothing for so long is gone
+END_WITHIN_S = 1.0  # what a draining server gives a stream to say goodbye
+
+_FIRST = format_sse_event(retry=RETRY_MS, comment="connected")
+
+
+class EventStream(Response):
+    """The events of a source as Server-Sent Events; None among them is a heartbeat."""
+
+    media_type = MEDIA_TYPE
+
+    def __init__(self, source: AsyncGenerator[FeedEvent | None, None], streams: Streams) -> None:
+        super().__init__(headers={"X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._source = source
+        self._streams = streams
+
+    async def __call__(
+        self,
+        scope: Scope,  # noqa: ARG002  # an ASGI application takes it
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """Send events until something ends the stream."""
+        with self._streams.admitted():
+            sending = asyncio.ensure_future(self._send(send))
+            leaving = asyncio.ensure_future(_left(receive))
+            closing = asyncio.ensure_future(self._streams.closing.wait())
+            try:
+                await asyncio.wait(
+                    {sending, leaving, closing},
+                    timeout=self._streams.life_s,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if closing.done() and not sending.done():
+                    await asyncio.wait({sending}, timeout=END_WITHIN_S)
+            finally:
+                for task in (sending, leaving, closing):
+                    task.cancel()
+                await asyncio.gather(sending, leaving, closing, return_exceptions=True)
+        if not sending.cancelled():
+            sending.result()
+        elif leaving.cancelled():  # the client is there, and is to know that this is the end
+            with suppress(TimeoutError):
+                await _within(END_WITHIN_S, send, b"", more=False)
+
+    async def _send(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        with suppress(TimeoutError):  # it reads nothing any more
+            await _within(SEND_WITHIN_S, send, _FIRST)
+            try:
+                async with aclosing(self._source) as source:
+                    async for event in source:
+                        text = (
+                            KEEPALIVE_COMMENT if event is None else event_text(event_object(event))
+                        )
+                        await _within(SEND_WITHIN_S, send, text)
+            except StreamClosed:
+                pass
+            except TooSlow as cut_off:
+                await _within(SEND_WITHIN_S, send, _goodbye(cut_off))
+            except PayflowError as error:
+                await _within(SEND_WITHIN_S, send, _goodbye(error))
+            await _within(SEND_WITHIN_S, send, b"", more=False)
+
+
+def event_object(event: FeedEvent) -> dict[str, Any]:
+    """An event with its position, as the contract spells it."""
+    return {**event.body, "position": event.position}
+
+
+def event_text(event: dict[str, Any]) -> bytes:
+    """The same on the wire."""
+    data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+    return format_sse_event(id=str(event["position"]), event=event["type"], data_str=data)
+
+
+def _goodbye(error: PayflowError) -> bytes:
+    """Why the stream ends; without an id, so that the client resumes after its last event."""
+    data = json.dumps({"code": error.code, "detail": str(error)}, separators=(",", ":"))
+    return format_sse_event(event="stream.ended", data_str=data)
+
+
+async def _within(limit_s: float, send: Send, body: bytes, *, more: bool = True) -> None:
+    async with asyncio.timeout(limit_s):
+        await send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

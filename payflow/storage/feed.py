@@ -1,0 +1,94 @@
+"""The feed over MongoDB: events by position, for those who may see them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from pymongo import ASCENDING, DESCENDING
+
+from payflow.domain.event_ports import FeedEvent
+from payflow.storage.documents import FeedDocument, JournalDocument, TransferDocument
+from payflow.storage.transactions import Client, Collection, translated
+
+RELAY = "relay"  # the lease, and how far the relay and those it hands to have come
+
+
+@dataclass(frozen=True, slots=True)
+class FeedCollections:
+    """What the relay reads and writes, and the client whose sessions write it together."""
+
+    client: Client
+    feed: Collection
+    journal: Collection
+    relay: Collection
+    transfers: Collection  # read only: the parties of events older than ``audience``
+
+    @classmethod
+    def of(cls, client: Client, database: str) -> Self:
+        """The collections of one database."""
+        kept = client[database]
+        return cls(
+            client=client,
+            feed=kept[FeedDocument.Settings.name],
+            journal=kept[JournalDocument.Settings.name],
+            relay=kept[RELAY],
+            transfers=kept[TransferDocument.Settings.name],
+        )
+
+
+class MongoFeed:
+    """The ``Feed`` port."""
+
+    def __init__(self, feed: Collection) -> None:
+        self._feed = feed
+
+    async def after(
+        self,
+        position: int,
+        *,
+        user_id: str | None,
+        types: Sequence[str] = (),
+        transfer_id: str | None = None,
+        limit: int = 100,
+    ) -> Sequence[FeedEvent]:
+        """The next events after ``position``, oldest first."""
+        query = events_wanted(position, user_id, types, transfer_id)
+        with translated():
+            found = await self._feed.find(query, sort=[("_id", ASCENDING)], limit=limit).to_list()
+        return to_feed_events(found)
+
+    async def last_position(self) -> int:
+        """The position of the newest event; 0 while there is none."""
+        with translated():
+            newest = await self._feed.find_one({}, {"_id": 1}, sort=[("_id", DESCENDING)])
+        return int(newest["_id"]) if newest else 0
+
+
+def events_wanted(
+    position: int, user_id: str | None, types: Sequence[str], transfer_id: str | None
+) -> dict[str, Any]:
+    """The query for what follows a position."""
+    query: dict[str, Any] = {"_id": {"$gt": position}}
+    if user_id is not None:
+        query["audience"] = user_id
+    if types:
+        query["event.type"] = {"$in": sorted(set(types))}
+    if transfer_id is not None:
+        query["transfer_id"] = transfer_id
+    return query
+
+
+def to_feed_events(documents: Iterable[Mapping[str, Any]]) -> list[FeedEvent]:
+    """Feed documents as the domain knows them."""
+    return [
+        FeedEvent(
+            position=int(fields["_id"]),
+            body=fields["event"],
+            audience=tuple(fields["audience"]),
+            transfer_id=fields.get("transfer_id"),
+            wallet_id=fields.get("wallet_id"),
+            endpoint_id=fields.get("endpoint_id"),
+            traceparent=fields.get("traceparent"),
+        )
+        for fields in documents
+    ]
