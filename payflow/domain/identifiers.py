@@ -16,6 +16,8 @@ class Prefix(StrEnum):
     EVENT = "evt"
     DEPOSIT = "dep"
     WITHDRAWAL = "wdr"
+    ENDPOINT = "whe"
+    DELIVERY = "whd"
 
 
 def is_id(value: str, prefix: Prefix) -> bool:
