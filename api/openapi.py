@@ -19,6 +19,7 @@ TAGS = [
     {"name": "auth", "description": "Sign-up, sign-in and the own account."},
     {"name": "wallets", "description": "Wallets, their entries, deposits and withdrawals."},
     {"name": "transfers", "description": "Transfers and the verbs that repair them."},
+    {"name": "webhooks", "description": "Signed events, delivered to endpoints of one's own."},
     {"name": "users", "description": "Other people's accounts, for operators."},
     {"name": "simulation", "description": "Fault rehearsal in dev and test."},
     {"name": "health", "description": "For probes."},

@@ -17,6 +17,7 @@ from payflow.domain.ports import (
     Transfers,
     Wallets,
 )
+from payflow.webhooks.subscriptions import Subscriptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Parts:
     rehearsal: Rehearsal
     sagas: Sagas
     sessions: Sessions
+    subscriptions: Subscriptions
     transfers: Transfers
     wallets: Wallets
 

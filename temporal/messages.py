@@ -26,3 +26,11 @@ class OperatorOrder:
 
     actor: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryStory:
+    """What a delivery's workflow is started with: which, and the seconds until its next attempt."""
+
+    delivery_id: str
+    wait_s: float

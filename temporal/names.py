@@ -4,10 +4,14 @@ from temporalio.common import SearchAttributeKey
 
 TRANSFERS_QUEUE = "payflow-transfers"
 
+WEBHOOKS_QUEUE = "payflow-webhooks"
+
 TRANSFER_WORKFLOW = "Transfer"
+DELIVERY_WORKFLOW = "WebhookDelivery"
 
 RETRY_UPDATE = "retry"
 REFUND_UPDATE = "refund"
+WAKE_SIGNAL = "wake"
 
 NEEDS_ATTENTION = SearchAttributeKey.for_bool("PayflowNeedsAttention")
 STATE = SearchAttributeKey.for_keyword("PayflowState")
@@ -31,3 +35,8 @@ SEARCH_ATTRIBUTES = (
 def transfer_workflow_id(transfer_id: str) -> str:
     """The id of a transfer's workflow: one per transfer, whoever starts it and how often."""
     return f"transfer/{transfer_id}"
+
+
+def delivery_workflow_id(delivery_id: str) -> str:
+    """The id of the workflow that carries a delivery on: one per event and endpoint."""
+    return f"webhook/{delivery_id}"

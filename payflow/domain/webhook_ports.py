@@ -39,6 +39,10 @@ class Turn:
 class Endpoints(Protocol):
     """Where subscribers want their events. A stranger's endpoint is ``NotFound``."""
 
+    def new_id(self, at: datetime) -> str:
+        """A fresh id for an endpoint made at that moment: its secret is sealed to it."""
+        ...
+
     async def add(self, endpoint: Endpoint, limit: int) -> None:
         """Keep a new endpoint, or ``EndpointLimitReached``."""
         ...

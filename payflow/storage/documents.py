@@ -3,19 +3,14 @@
 from datetime import datetime
 from typing import Any, ClassVar
 
-from beanie import Document
 from pydantic import BaseModel, Field
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from payflow.domain.transfers import FailureCode, TransferStatus
 from payflow.domain.users import Role
 from payflow.domain.wallets import WalletStatus
-
-
-class StoredDocument(Document):
-    """A document whose ``_id`` is a business key, never an ObjectId."""
-
-    id: str  # type: ignore[assignment]  # Beanie's default is an ObjectId; ours are given
+from payflow.storage.stored import StoredDocument
+from payflow.storage.webhook_documents import WebhookDeliveryDocument, WebhookEndpointDocument
 
 
 class UserDocument(StoredDocument):
@@ -132,9 +127,11 @@ class JournalDocument(StoredDocument):
     leg: str
     outcome: str | None = None
     code: str | None = None
-    currency: str
+    currency: str | None = None  # a mark that concerns no money has none
     postings: list[dict[str, Any]] = Field(default_factory=list)
     transfer_id: str | None = None
+    endpoint_id: str | None = None  # a test event is for this webhook endpoint alone
+    audience: list[str] | None = None  # who may see the event, where no party or owner says it
     movement_id: str | None = None
     wallet_id: str | None = None
     wallet_sequence: int | None = None
@@ -233,4 +230,6 @@ DOCUMENTS: tuple[type[StoredDocument], ...] = (
     RefreshTokenDocument,
     SimulationDocument,
     AuditDocument,
+    WebhookEndpointDocument,
+    WebhookDeliveryDocument,
 )

@@ -18,6 +18,7 @@ from payflow.domain.ports import (
     Transfers,
     Wallets,
 )
+from payflow.domain.webhook_ports import DeliveryRecords, Endpoints
 from payflow.settings import Settings
 from payflow.storage.accounts import MongoAccounts
 from payflow.storage.audit import MongoAuditLog
@@ -31,8 +32,12 @@ from payflow.storage.probes import MongoProbe, RedisProbe
 from payflow.storage.refresh_tokens import MongoRefreshTokens
 from payflow.storage.rehearsal import MongoRehearsal
 from payflow.storage.rehearsing import RehearsingBooks
+from payflow.storage.transactions import Client
 from payflow.storage.transfers import MongoTransfers
 from payflow.storage.wallets import MongoWallets
+from payflow.storage.webhook_deliveries import MongoDeliveries
+from payflow.storage.webhook_endpoints import MongoEndpoints
+from payflow.storage.webhook_turns import Turns
 
 REDIS_ANSWERS_IN_S = 0.5  # Redis is a convenience: without it nobody waits longer than this
 REDIS_POOL = 50
@@ -46,6 +51,8 @@ class Storage:
     audit: AuditLog
     books: Books
     clock: Clock
+    deliveries: DeliveryRecords
+    endpoints: Endpoints
     probes: tuple[Probe, ...]
     refresh_tokens: RefreshTokens
     rehearsal: Rehearsal
@@ -82,6 +89,8 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
                 audit=MongoAuditLog(clock),
                 books=books,
                 clock=clock,
+                deliveries=_deliveries(client, clock, settings),
+                endpoints=MongoEndpoints(collections, settings.mongo_database, clock),
                 probes=(MongoProbe(client), RedisProbe(redis)),
                 refresh_tokens=MongoRefreshTokens(client),
                 rehearsal=rehearsal,
@@ -90,3 +99,13 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
                 ),
                 wallets=MongoWallets(collections, clock),
             )
+
+
+def _deliveries(client: Client, clock: Clock, settings: Settings) -> DeliveryRecords:
+    turns = Turns(
+        client,
+        settings.mongo_database,
+        places=settings.webhook_endpoint_concurrency,
+        timeout_s=settings.webhook_timeout_s,
+    )
+    return MongoDeliveries(client, settings.mongo_database, clock, turns)

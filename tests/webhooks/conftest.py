@@ -1,6 +1,8 @@
-"""What the webhooks' tests share: a certificate nobody vouches for."""
+"""What the webhooks' tests share: a post office, and a certificate nobody vouches for."""
 
+import secrets
 import ssl
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +11,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from cli.stack import EmbeddedStack
+from payflow.domain.users import Principal
+from tests.webhooks.post import Post, post_of, somebody
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +47,16 @@ def self_signed(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pem)
     return context
+
+
+@pytest.fixture
+async def post(pair: EmbeddedStack) -> AsyncIterator[Post]:
+    """The webhooks' parts beside a stack whose workers carry on what fails."""
+    async with post_of(pair) as opened:
+        yield opened
+
+
+@pytest.fixture
+def owner() -> Principal:
+    """A subscriber nobody else knows."""
+    return somebody(secrets.token_hex(8))
