@@ -37,7 +37,7 @@ async def main() -> None:
                 history = json.loads((await handle.fetch_history()).to_json())
                 target = FOLDER / VERSION / f"{name}.json"
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(json.dumps(_anonymous(history), indent=1) + "\n")
+                target.write_text(json.dumps(anonymous(history), indent=1) + "\n")
                 print(f"{name}: {len(history['events'])} events")  # noqa: T201
 
 
@@ -78,13 +78,13 @@ def _rule(step: str, failure_type: str) -> Json:
     return {"step": step, "failure_type": failure_type, "failure_rate": 1}
 
 
-def _anonymous(part: Any) -> Any:
+def anonymous(part: Any) -> Any:
     """The history without this machine's name and folders."""
     if isinstance(part, list):
-        return [_anonymous(one) for one in part]
+        return [anonymous(one) for one in part]
     if isinstance(part, dict):
         hidden = {"identity": "worker", "stackTrace": ""}
-        return {key: hidden.get(key, _anonymous(value)) for key, value in part.items()}
+        return {key: hidden.get(key, anonymous(value)) for key, value in part.items()}
     if isinstance(part, str):
         return re.sub(r"\d+@[\w.-]+", "worker", part)  # a sticky queue is named by pid and host
     return part

@@ -1,9 +1,10 @@
-"""The replay gate: every released saga version's histories run through today's code unchanged.
+"""The replay gate: every released history of our workflows runs through today's code unchanged.
 
 A failure here means that workflows which run now would break at the next deployment. Put the
 change behind ``workflow.patched`` (or a new worker version) instead of recording again.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,41 +13,79 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
-from tests.workflows.record_histories import FOLDER
-from tests.workflows.swapped import CreditBeforeDebit
+from tests.workflows.record_histories import FOLDER as SAGAS
+from tests.workflows.record_webhook_histories import FOLDER as WEBHOOKS
+from tests.workflows.swapped import CreditBeforeDebit, TriesBeforeItWaits
 from workflows.transfer import TransferWorkflow
+from workflows.webhook_delivery import WebhookDeliveryWorkflow
 
-HISTORIES = sorted(FOLDER.rglob("*.json"))
-SHAPES = {
-    "completed",
-    "refused",
-    "compensated",
-    "parked_then_retried",
-    "parked_then_refunded",
-    "slow_credit",
-}
+
+@dataclass(frozen=True)
+class Gate:
+    """One workflow's histories, its code, and code that must not replay them."""
+
+    folder: Path
+    workflow: type
+    swapped: type
+    shapes: frozenset[str]
+
+    @property
+    def histories(self) -> list[Path]:
+        return sorted(self.folder.rglob("*.json"))
+
+
+GATES = [
+    Gate(
+        SAGAS,
+        TransferWorkflow,
+        CreditBeforeDebit,
+        frozenset(
+            {
+                "completed",
+                "refused",
+                "compensated",
+                "parked_then_retried",
+                "parked_then_refunded",
+                "slow_credit",
+            }
+        ),
+    ),
+    Gate(
+        WEBHOOKS,
+        WebhookDeliveryWorkflow,
+        TriesBeforeItWaits,
+        frozenset({"succeeded_after_retries", "cancelled", "gave_up"}),
+    ),
+]
+HISTORIES = [
+    pytest.param(gate, path, id=f"{path.parent.name}/{path.stem}")
+    for gate in GATES
+    for path in gate.histories
+]
 
 
 def history(path: Path) -> WorkflowHistory:
-    return WorkflowHistory.from_json("transfer/replayed", path.read_text())
+    return WorkflowHistory.from_json("replayed", path.read_text())
 
 
-def test_each_shape_of_each_version_is_there() -> None:
-    versions = {path.parent.name for path in HISTORIES}
+@pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.folder.name)
+def test_each_shape_of_each_version_is_there(gate: Gate) -> None:
+    versions = {path.parent.name for path in gate.histories}
     assert versions
     for version in versions:
-        assert {path.stem for path in HISTORIES if path.parent.name == version} >= SHAPES
+        found = {path.stem for path in gate.histories if path.parent.name == version}
+        assert found >= gate.shapes
 
 
-@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-async def test_a_released_history_replays(path: Path) -> None:
-    replayer = Replayer(workflows=[TransferWorkflow], data_converter=pydantic_data_converter)
+@pytest.mark.parametrize(("gate", "path"), HISTORIES)
+async def test_a_released_history_replays(gate: Gate, path: Path) -> None:
+    replayer = Replayer(workflows=[gate.workflow], data_converter=pydantic_data_converter)
     result = await replayer.replay_workflow(history(path))
     assert result.replay_failure is None
 
 
-@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: f"{path.parent.name}/{path.stem}")
-async def test_a_swapped_command_does_not(path: Path) -> None:
-    replayer = Replayer(workflows=[CreditBeforeDebit], data_converter=pydantic_data_converter)
+@pytest.mark.parametrize(("gate", "path"), HISTORIES)
+async def test_a_swapped_command_does_not(gate: Gate, path: Path) -> None:
+    replayer = Replayer(workflows=[gate.swapped], data_converter=pydantic_data_converter)
     with pytest.raises(NondeterminismError):
         await replayer.replay_workflow(history(path))
