@@ -95,7 +95,7 @@ def _parts(
 def _subscriptions(settings: Settings, storage: Storage, couriers: Couriers) -> Subscriptions:
     parts = WebhookParts(
         endpoints=storage.endpoints,
-        records=storage.deliveries,
+        records=storage.delivery_records,
         couriers=couriers,
         feed=None,
         clock=storage.clock,

@@ -123,7 +123,7 @@ async def _sweep(
 
 
 async def _pick_up(storage: Storage, sagas: TemporalSagas, stop: asyncio.Event) -> None:
-    await _unless_stopped(PickUp(storage.deliveries, TemporalCouriers(sagas)).run(), stop)
+    await _unless_stopped(PickUp(storage.delivery_records, TemporalCouriers(sagas)).run(), stop)
 
 
 async def _work_beside_the_api(

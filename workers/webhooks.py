@@ -38,7 +38,7 @@ async def open_attempts(
     try:
         async with open_sender(guard, storage.clock, settings.webhook_timeout_s) as sender:
             yield DeliveryAttempts(
-                storage.deliveries,
+                storage.delivery_records,
                 storage.endpoints,
                 sender,
                 load_sealer(settings),
@@ -59,7 +59,7 @@ async def open_deliveries(
     async with (
         open_attempts(settings, storage, couriers) as attempts,
         open_dispatch(
-            storage.deliveries,
+            storage.delivery_records,
             attempts,
             couriers,
             places=settings.webhook_endpoint_concurrency,

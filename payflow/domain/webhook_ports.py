@@ -61,8 +61,14 @@ class Endpoints(Protocol):
         """Set ``url``, ``event_types``, ``description`` or ``status`` of one's own endpoint."""
         ...
 
-    async def set_secrets(self, endpoint_id: str, secrets: Sequence[SealedSecret]) -> None:
-        """Replace the secrets it is signed with."""
+    async def set_secrets(
+        self,
+        endpoint_id: str,
+        secrets: Sequence[SealedSecret],
+        *,
+        before: Sequence[SealedSecret],
+    ) -> bool:
+        """Replace the secrets it is signed with, if they are still those of ``before``."""
         ...
 
     async def remove(self, endpoint_id: str, viewer: Principal) -> None:

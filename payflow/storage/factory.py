@@ -51,7 +51,7 @@ class Storage:
     audit: AuditLog
     books: Books
     clock: Clock
-    deliveries: DeliveryRecords
+    delivery_records: DeliveryRecords
     endpoints: Endpoints
     probes: tuple[Probe, ...]
     refresh_tokens: RefreshTokens
@@ -89,7 +89,7 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
                 audit=MongoAuditLog(clock),
                 books=books,
                 clock=clock,
-                deliveries=_deliveries(client, clock, settings),
+                delivery_records=_delivery_records(client, clock, settings),
                 endpoints=MongoEndpoints(collections, settings.mongo_database, clock),
                 probes=(MongoProbe(client), RedisProbe(redis)),
                 refresh_tokens=MongoRefreshTokens(client),
@@ -101,7 +101,7 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
             )
 
 
-def _deliveries(client: Client, clock: Clock, settings: Settings) -> DeliveryRecords:
+def _delivery_records(client: Client, clock: Clock, settings: Settings) -> DeliveryRecords:
     turns = Turns(
         client,
         settings.mongo_database,

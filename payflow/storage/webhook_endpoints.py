@@ -96,14 +96,24 @@ class MongoEndpoints:
             )
         return _found(found, endpoint_id)
 
-    async def set_secrets(self, endpoint_id: str, secrets: Sequence[SealedSecret]) -> None:
-        """Replace the secrets it is signed with."""
+    async def set_secrets(
+        self,
+        endpoint_id: str,
+        secrets: Sequence[SealedSecret],
+        *,
+        before: Sequence[SealedSecret],
+    ) -> bool:
+        """Replace the secrets it is signed with, if they are still those of ``before``."""
+        as_read = [secret_fields(secret) for secret in before]
         fields = {
             "secrets": [secret_fields(secret) for secret in secrets],
             "updated_at": self._clock.now(),
         }
         with translated():
-            await self._endpoints.update_one({"_id": endpoint_id}, {"$set": fields})
+            result = await self._endpoints.update_one(
+                {"_id": endpoint_id, "secrets": as_read}, {"$set": fields}
+            )
+        return result.matched_count == 1
 
     async def remove(self, endpoint_id: str, viewer: Principal) -> None:
         """Forget one's own endpoint."""

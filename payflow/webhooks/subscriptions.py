@@ -136,13 +136,16 @@ class Subscriptions:
         self, endpoint_id: str, viewer: Principal, secret: str | None
     ) -> tuple[Endpoint, str]:
         """Sign with a new secret from now on, and beside it with the present one for a while."""
-        before = await self._own(endpoint_id, viewer)
         secret = secret or new_secret()
         sealed = self._sealer.seal(secret_bytes(secret), endpoint_id)
-        now = self._clock.now()
-        present = [replace(live_secrets(before, now)[0], expires_at=now + self._overlap)]
-        await self._endpoints.set_secrets(endpoint_id, [sealed, *present])
-        return await self._own(endpoint_id, viewer), secret
+        while True:  # two rotations at once: the later one reads again
+            endpoint = await self._own(endpoint_id, viewer)
+            now = self._clock.now()
+            present = replace(live_secrets(endpoint, now)[0], expires_at=now + self._overlap)
+            if await self._endpoints.set_secrets(
+                endpoint_id, [sealed, present], before=endpoint.secrets
+            ):
+                return await self._own(endpoint_id, viewer), secret
 
     async def test(self, endpoint_id: str, viewer: Principal) -> Delivery:
         """Send a test event to the endpoint; the delivery as it sets out."""

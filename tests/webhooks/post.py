@@ -98,7 +98,9 @@ async def post_of(
         storage = await held.enter_async_context(open_storage(settings))
         sagas = TemporalSagas(await connect(settings), park_after_s=settings.park_after_s)
         couriers = TemporalCouriers(sagas)
-        parts = WebhookParts(storage.endpoints, storage.deliveries, couriers, feed, storage.clock)
+        parts = WebhookParts(
+            storage.endpoints, storage.delivery_records, couriers, feed, storage.clock
+        )
         guard = Guard(allow_private=settings.webhook_allow_private)
         held.callback(guard.close)
         yield Post(

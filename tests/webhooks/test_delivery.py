@@ -91,7 +91,7 @@ async def test_what_a_killed_process_left_on_record_is_picked_up(
     async with receiver() as shop:
         endpoint, _ = await post.endpoint(owner, shop.url)
         # on record, and then the process that was to try it is no more
-        await post.storage.deliveries.open([event([owner.user_id])])
+        await post.storage.delivery_records.open([event([owner.user_id])])
         await post.delivered(endpoint, owner, within_s=60)
     assert len(shop.requests) == 1
 
@@ -111,7 +111,7 @@ async def test_deletion_stops_the_retries(
         assert await asyncio.wait_for(handle.result(), 10) == DeliveryStatus.CANCELLED
         assert (await handle.describe()).status is WorkflowExecutionStatus.COMPLETED
     assert len(shop.requests) == 1
-    delivery = await post.storage.deliveries.get(the_id, owner)
+    delivery = await post.storage.delivery_records.get(the_id, owner)
     assert delivery.status is DeliveryStatus.CANCELLED
 
 
@@ -264,19 +264,21 @@ async def test_places_hold_over_processes_and_run_out(
         post_of(pair, webhook_endpoint_concurrency=2) as another,
     ):
         endpoint, _ = await one.endpoint(owner, "http://127.0.0.1:9/")
-        opened = await one.storage.deliveries.open(
+        opened = await one.storage.delivery_records.open(
             [event([owner.user_id], sequence=n) for n in range(3)]
         )
         first, second, third = (each.delivery_id for each in opened)
-        turn = await one.storage.deliveries.take_turn(first)
+        turn = await one.storage.delivery_records.take_turn(first)
         assert isinstance(turn, Turn)
-        again = await another.storage.deliveries.take_turn(first)
+        again = await another.storage.delivery_records.take_turn(first)
         assert not isinstance(again, Turn)  # nobody tries it twice at once
-        assert isinstance(await another.storage.deliveries.take_turn(second), Turn)
-        busy = await another.storage.deliveries.take_turn(third)
+        assert isinstance(await another.storage.delivery_records.take_turn(second), Turn)
+        busy = await another.storage.delivery_records.take_turn(third)
         assert not isinstance(busy, Turn)
         assert busy.again_in_s is not None
         attempt = Attempt(one.storage.clock.now(), 1, 500)
-        failing = await one.storage.deliveries.record(turn, attempt, again_in=timedelta(hours=1))
+        failing = await one.storage.delivery_records.record(
+            turn, attempt, again_in=timedelta(hours=1)
+        )
         assert failing.failing_since == attempt.at
         await one.subscriptions.remove(endpoint.id, owner)
