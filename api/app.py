@@ -11,23 +11,43 @@ from api.middleware import BodyLimit, RequestContext
 from api.openapi import DESCRIPTION, TAGS, TITLE, install_openapi
 from api.parts import Parts
 from api.streams import Streams
-from api.v1 import auth, batches, events, movements, simulation, transfers, users, wallets
+from api.v1 import (
+    auth,
+    batches,
+    events,
+    movements,
+    simulation,
+    transfers,
+    users,
+    wallets,
+    webhooks,
+)
 from payflow.auth.admission import Admission
 from payflow.auth.keys import load_keys
 from payflow.auth.sessions import Sessions
 from payflow.auth.tokens import AccessTokens
 from payflow.domain.ports import Probe, Sagas
+from payflow.domain.webhook_ports import Couriers
 from payflow.settings import Settings
 from payflow.storage.factory import Storage
+from payflow.webhooks.guard import Guard
+from payflow.webhooks.sealing import load_sealer
+from payflow.webhooks.subscriptions import Subscriptions, WebhookParts
 
 
 def create_app(
-    settings: Settings, *, storage: Storage, sagas: Sagas, probes: Sequence[Probe]
+    settings: Settings,
+    *,
+    storage: Storage,
+    sagas: Sagas,
+    couriers: Couriers,
+    probes: Sequence[Probe],
 ) -> FastAPI:
     """The app over these parts.
 
     Raises:
         KeysUnusable: the signing keys, given or in the data folder, cannot sign.
+        SealUnusable: the webhooks' keys cannot seal.
     """
     app = FastAPI(
         title=TITLE,
@@ -37,10 +57,14 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.parts = _parts(settings, storage, sagas, probes)
+    app.state.parts = _parts(settings, storage, sagas, couriers, probes)
     # routes are tried in this order, about 3 µs each: what is called most comes first
-    for resource in (transfers, movements, wallets, batches, events, auth, users, health):
+    for resource in (
+        *(transfers, movements, wallets, batches, events),
+        *(auth, users, webhooks, health),
+    ):
         app.include_router(resource.router)
+    app.include_router(webhooks.deliveries)
     if settings.rehearsal_allowed:
         app.include_router(simulation.router)
     install_handlers(app)
@@ -61,7 +85,13 @@ def _version() -> str:
         return "0+checkout"
 
 
-def _parts(settings: Settings, storage: Storage, sagas: Sagas, probes: Sequence[Probe]) -> Parts:
+def _parts(
+    settings: Settings,
+    storage: Storage,
+    sagas: Sagas,
+    couriers: Couriers,
+    probes: Sequence[Probe],
+) -> Parts:
     tokens = AccessTokens(load_keys(settings), settings, storage.clock)
     return Parts(
         accounts=storage.accounts,
@@ -83,6 +113,19 @@ def _parts(settings: Settings, storage: Storage, sagas: Sagas, probes: Sequence[
             heartbeat_s=settings.streams_heartbeat_s,
             life_s=settings.access_token_ttl_s,
         ),
+        subscriptions=_subscriptions(settings, storage, couriers),
         transfers=storage.transfers,
         wallets=storage.wallets,
     )
+
+
+def _subscriptions(settings: Settings, storage: Storage, couriers: Couriers) -> Subscriptions:
+    parts = WebhookParts(
+        endpoints=storage.endpoints,
+        records=storage.delivery_records,
+        couriers=couriers,
+        feed=None,
+        clock=storage.clock,
+    )
+    guard = Guard(allow_private=settings.webhook_allow_private)
+    return Subscriptions(parts, guard, load_sealer(settings), settings)

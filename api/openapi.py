@@ -23,6 +23,7 @@ TAGS = [
     {"name": "transfers", "description": "Transfers and the verbs that repair them."},
     {"name": "batches", "description": "Many transfers in one call."},
     {"name": "events", "description": "The event feed, by position, and live streams of it."},
+    {"name": "webhooks", "description": "Signed events, delivered to endpoints of one's own."},
     {"name": "users", "description": "Other people's accounts, for operators."},
     {"name": "simulation", "description": "Fault rehearsal in dev and test."},
     {"name": "health", "description": "For probes."},

@@ -20,6 +20,7 @@ from payflow.domain.ports import (
     Transfers,
     Wallets,
 )
+from payflow.webhooks.subscriptions import Subscriptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Parts:
     sagas: Sagas
     sessions: Sessions
     streams: Streams
+    subscriptions: Subscriptions
     transfers: Transfers
     wallets: Wallets
 

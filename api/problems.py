@@ -73,6 +73,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "recipient_not_found": Kind(
             404, "Recipient not found", "Nobody with this email address has a USD wallet."
         ),
+        "webhook_endpoint_not_found": Kind(
+            404, "Webhook endpoint not found", "There is no webhook_endpoint whe_…."
+        ),
+        "webhook_delivery_not_found": Kind(
+            404, "Webhook delivery not found", "There is no webhook_delivery whd_…."
+        ),
         "method_not_allowed": Kind(
             405, "Method not allowed", "This address does not take that method."
         ),
@@ -88,6 +94,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "workflow_cannot_run": Kind(
             409, "Workflow cannot run", "The workflow of the transfer does not answer."
         ),
+        "webhook_endpoint_limit_reached": Kind(
+            409, "Too many webhook endpoints", "A user has at most 20 webhook endpoints."
+        ),
+        "webhook_endpoint_not_enabled": Kind(
+            409, "Webhook endpoint not enabled", "Webhook endpoint whe_… is paused."
+        ),
         "body_too_large": Kind(413, "Body too large", "The body is larger than is taken here."),
         "unsupported_media_type": Kind(
             415, "Unsupported media type", "Send JSON: Content-Type: application/json."
@@ -101,6 +113,18 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "currency_mismatch": Kind(422, "Currency mismatch", "Wallet wal_… holds USD, not EUR."),
         "balance_limit_exceeded": Kind(
             422, "Balance limit exceeded", "Wallet wal_… cannot hold that much."
+        ),
+        "webhook_url_invalid": Kind(
+            422, "Webhook URL invalid", "The URL must begin with https://."
+        ),
+        "webhook_url_forbidden": Kind(
+            422, "Webhook URL forbidden", "Events are not delivered to this address."
+        ),
+        "webhook_event_type_unknown": Kind(
+            422, "Event type unknown", "There is no event type 'transfer.sent'; there are: …."
+        ),
+        "webhook_secret_invalid": Kind(
+            422, "Webhook secret invalid", "A secret is whsec_ and the base64 of 24 to 64 bytes."
         ),
         "idempotency_key_reused": Kind(
             422, "Idempotency key reused", "This key was used with another request."

@@ -5,6 +5,7 @@
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -19,6 +20,8 @@ app = typer.Typer(
 )
 operators = typer.Typer(help="The people who repair sagas.", no_args_is_help=True)
 app.add_typer(operators, name="operator")
+webhooks = typer.Typer(help="Signed events to other people's programs.", no_args_is_help=True)
+app.add_typer(webhooks, name="webhooks")
 
 
 @app.command()
@@ -96,6 +99,49 @@ def create(
     from cli.operators import create as run
 
     typer.echo(asyncio.run(run(email=email, password=password, name=name, promote=promote)))
+
+
+@app.command()
+@told_plainly
+def listen(
+    forward_to: Annotated[str, typer.Option(help="URL of your program.")],
+    email: Annotated[str, typer.Option(envvar="PAYFLOW_EMAIL", help="Whose events.")],
+    password: Annotated[
+        str, typer.Option(envvar="PAYFLOW_PASSWORD", prompt=True, hide_input=True, help="Theirs.")
+    ],
+    events: Annotated[str, typer.Option(help="Types, separated by commas; all if empty.")] = "",
+    api_url: Annotated[str, typer.Option(help="The API; else the running stack's.")] = "",
+) -> None:
+    """Forward your events to a local program, signed like webhooks."""
+    from cli.listen import Listener, api_url_of_running_stack
+    from cli.listen import listen as run
+
+    types = [one.strip() for one in events.split(",") if one.strip()]
+    where = api_url or api_url_of_running_stack()
+    with suppress(KeyboardInterrupt):
+        asyncio.run(run(Listener(where, forward_to, types, email, password)))
+
+
+@app.command()
+@told_plainly
+def verify(
+    secret: Annotated[str, typer.Option(envvar="PAYFLOW_WEBHOOK_SECRET", help="whsec_…")],
+    header: Annotated[list[str], typer.Option(help="NAME:VALUE; all three webhook- headers.")],
+    body: Annotated[str, typer.Argument(help="File with the body; - for standard input.")] = "-",
+) -> None:
+    """Check a webhook's signature: exit code 0 when it is good, 1 when not."""
+    from cli.webhooks import verify_message
+
+    typer.echo(verify_message(header, body, secret))
+
+
+@webhooks.command("rotate-keys")
+@told_plainly
+def rotate_keys() -> None:
+    """Encrypt all signing secrets under the newest of PAYFLOW_WEBHOOK_KEYS."""
+    from cli.webhooks import rotate_keys as run
+
+    typer.echo(asyncio.run(run()))
 
 
 def _run(process: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from loguru import logger
+from temporalio.client import Client
 
 from api.app import create_app
 from api.server import serve_api
@@ -17,12 +18,15 @@ from payflow.observability.logs import configure_logs
 from payflow.settings import Settings
 from payflow.storage.factory import Storage, open_storage
 from temporal.client import connect
+from temporal.couriers import TemporalCouriers
 from temporal.probe import TemporalProbe
 from temporal.sagas import TemporalSagas
+from workers.pickup import PickUp
 from workers.relay import Relay
 from workers.running import wait_for_temporal
 from workers.sweep import Sweep
 from workers.transfers import transfer_worker
+from workers.webhooks import open_attempts, open_deliveries, webhook_worker
 
 T = TypeVar("T")
 
@@ -41,20 +45,26 @@ async def run_worker(settings: Settings) -> None:
         client = await _unless_stopped(wait_for_temporal(settings), stop)
         if client is None:
             return
-        sagas = TemporalSagas(client, park_after_s=settings.park_after_s)
-        async with transfer_worker(client, storage, sagas):
+        sagas = _sagas_over(client, settings)
+        couriers = TemporalCouriers(sagas)
+        async with (
+            open_attempts(settings, storage, couriers) as attempts,
+            transfer_worker(client, storage, sagas),
+            webhook_worker(client, attempts),
+        ):
             say_ready()
             await stop.wait()
 
 
 async def run_relay(settings: Settings) -> None:
-    """What keeps accepted transfers moving, and tells the world of them."""
+    """What keeps accepted transfers and deliveries on record moving, and tells the world."""
     async with _process(settings, "relay") as (storage, stop):
         sagas = await _lazy_sagas(settings)
         say_ready()
         async with asyncio.TaskGroup() as group:
             group.create_task(_sweep(settings, storage, sagas, stop))
-            group.create_task(_relay(storage, stop))
+            group.create_task(_relay(settings, storage, sagas, stop))
+            group.create_task(_pick_up(storage, sagas, stop))
 
 
 async def run_serve(settings: Settings) -> None:
@@ -64,7 +74,8 @@ async def run_serve(settings: Settings) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(_serve(settings, storage, sagas, stop))
             group.create_task(_sweep(settings, storage, sagas, stop))
-            group.create_task(_relay(storage, stop))
+            group.create_task(_relay(settings, storage, sagas, stop))
+            group.create_task(_pick_up(storage, sagas, stop))
             group.create_task(_work_beside_the_api(settings, storage, sagas, stop))
 
 
@@ -91,14 +102,19 @@ async def _process(settings: Settings, role: str) -> AsyncIterator[tuple[Storage
 
 
 async def _lazy_sagas(settings: Settings) -> TemporalSagas:
-    return TemporalSagas(await connect(settings, lazy=True), park_after_s=settings.park_after_s)
+    return _sagas_over(await connect(settings, lazy=True), settings)
+
+
+def _sagas_over(client: Client, settings: Settings) -> TemporalSagas:
+    return TemporalSagas(client, park_after_s=settings.park_after_s)
 
 
 async def _serve(
     settings: Settings, storage: Storage, sagas: TemporalSagas, stop: asyncio.Event
 ) -> None:
     probes = (*storage.probes, TemporalProbe(sagas))
-    app = create_app(settings, storage=storage, sagas=sagas, probes=probes)
+    couriers = TemporalCouriers(sagas)
+    app = create_app(settings, storage=storage, sagas=sagas, couriers=couriers, probes=probes)
     await serve_api(app, settings, stop)
     stop.set()
 
@@ -110,9 +126,16 @@ async def _sweep(
     await _unless_stopped(sweep.run(settings.sweep_interval_s), stop)
 
 
-async def _relay(storage: Storage, stop: asyncio.Event) -> None:
-    relay = Relay(storage.relay, storage.feed, storage.deliveries)
-    await _unless_stopped(relay.run(), stop)
+async def _relay(
+    settings: Settings, storage: Storage, sagas: TemporalSagas, stop: asyncio.Event
+) -> None:
+    async with open_deliveries(settings, storage, TemporalCouriers(sagas)) as deliveries:
+        relay = Relay(storage.relay, storage.feed, deliveries)
+        await _unless_stopped(relay.run(), stop)
+
+
+async def _pick_up(storage: Storage, sagas: TemporalSagas, stop: asyncio.Event) -> None:
+    await _unless_stopped(PickUp(storage.delivery_records, TemporalCouriers(sagas)).run(), stop)
 
 
 async def _work_beside_the_api(
@@ -122,7 +145,11 @@ async def _work_beside_the_api(
     client = await _unless_stopped(wait_for_temporal(settings), stop)
     if client is None:
         return
-    async with transfer_worker(client, storage, sagas):
+    async with (
+        open_attempts(settings, storage, TemporalCouriers(sagas)) as attempts,
+        transfer_worker(client, storage, sagas),
+        webhook_worker(client, attempts),
+    ):
         sagas.use(client, eager=True)
         say_ready()
         await stop.wait()

@@ -85,6 +85,31 @@ class Settings(BaseSettings):
         15.0, gt=0, le=300, description="A comment is sent on a stream that is silent for so long."
     )
 
+    webhook_keys: SecretStr | None = Field(
+        None,
+        description="JWK set of 256-bit octet keys that encrypt signing secrets, the first is the "
+        "newest. Empty in dev and test: a key is generated in the data folder. Required in "
+        "production.",
+    )
+    webhook_allow_private: bool = Field(
+        False,
+        description="Deliver over http, to IP literals and to private addresses as well. Refused "
+        "in production.",
+    )
+    webhook_timeout_s: float = Field(
+        15.0, gt=0, le=30, description="A subscriber's whole answer takes no longer than this."
+    )
+    webhook_endpoint_concurrency: int = Field(
+        8, ge=1, le=100, description="Attempts at one endpoint at the same time, in all processes."
+    )
+    webhook_max_endpoints: int = Field(20, ge=1, description="Webhook endpoints of one user.")
+    webhook_secret_overlap_s: int = Field(
+        86_400, ge=0, le=30 * 86_400, description="A rotated secret signs on for so long."
+    )
+    webhook_disable_after_s: int = Field(
+        5 * 86_400, ge=1, description="An endpoint that has failed for so long is disabled."
+    )
+
     @field_validator("default_currency")
     @classmethod
     def _known_currency(cls, value: str) -> str:
@@ -94,14 +119,30 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _production_brings_its_own_secrets(self) -> Self:
-        if self.env is Environment.PRODUCTION and self.jwt_keys is None:
+        if self.env is Environment.PRODUCTION:
+            self._refuse_development_defaults()
+        if self.jwt_keys is not None:
+            _check_jwk_set("PAYFLOW_JWT_KEYS", self.jwt_keys)
+        if self.webhook_keys is not None:
+            _check_jwk_set("PAYFLOW_WEBHOOK_KEYS", self.webhook_keys)
+        return self
+
+    def _refuse_development_defaults(self) -> None:
+        if self.jwt_keys is None:
             raise ValueError(
                 "PAYFLOW_JWT_KEYS is required when PAYFLOW_ENV=production: "
                 "a JWK set with at least one Ed25519 private key"
             )
-        if self.jwt_keys is not None:
-            _check_jwk_set(self.jwt_keys.get_secret_value())
-        return self
+        if self.webhook_keys is None:
+            raise ValueError(
+                "PAYFLOW_WEBHOOK_KEYS is required when PAYFLOW_ENV=production: "
+                "a JWK set with at least one octet key of 256 bits"
+            )
+        if self.webhook_allow_private:
+            raise ValueError(
+                "PAYFLOW_WEBHOOK_ALLOW_PRIVATE is for development: with it, subscribers reach "
+                "into your own network"
+            )
 
     @property
     def rehearsal_allowed(self) -> bool:
@@ -109,10 +150,10 @@ class Settings(BaseSettings):
         return self.env is not Environment.PRODUCTION
 
 
-def _check_jwk_set(text: str) -> None:
+def _check_jwk_set(name: str, secret: SecretStr) -> None:
     try:
-        keys = json.loads(text)["keys"]
+        keys = json.loads(secret.get_secret_value())["keys"]
     except (ValueError, KeyError, TypeError):
-        raise ValueError('PAYFLOW_JWT_KEYS is not a JWK set: {"keys": [...]}') from None
+        raise ValueError(f'{name} is not a JWK set: {{"keys": [...]}}') from None
     if not isinstance(keys, list) or not keys:
-        raise ValueError("PAYFLOW_JWT_KEYS holds no key")
+        raise ValueError(f"{name} holds no key")

@@ -38,3 +38,11 @@ class BatchStory:
     batch_id: str
     park_after_s: int
     first: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryStory:
+    """What a delivery's workflow is started with: which, and the seconds until its next attempt."""
+
+    delivery_id: str
+    wait_s: float

@@ -4,11 +4,15 @@ from temporalio.common import SearchAttributeKey
 
 TRANSFERS_QUEUE = "payflow-transfers"
 
+WEBHOOKS_QUEUE = "payflow-webhooks"
+
 TRANSFER_WORKFLOW = "Transfer"
 BATCH_WORKFLOW = "Batch"
+DELIVERY_WORKFLOW = "WebhookDelivery"
 
 RETRY_UPDATE = "retry"
 REFUND_UPDATE = "refund"
+WAKE_SIGNAL = "wake"
 
 NEEDS_ATTENTION = SearchAttributeKey.for_bool("PayflowNeedsAttention")
 STATE = SearchAttributeKey.for_keyword("PayflowState")
@@ -37,3 +41,8 @@ def transfer_workflow_id(transfer_id: str) -> str:
 def batch_workflow_id(batch_id: str) -> str:
     """The id of a batch's workflow: one per batch, whoever starts it and how often."""
     return f"batch/{batch_id}"
+
+
+def delivery_workflow_id(delivery_id: str) -> str:
+    """The id of the workflow that carries a delivery on: one per event and endpoint."""
+    return f"webhook/{delivery_id}"

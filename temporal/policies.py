@@ -1,4 +1,6 @@
-"""Every retry policy and timeout of the saga, in one table, each number with its reason.
+"""Every retry policy and timeout of our workflows, each number with its reason.
+
+The saga's steps:
 
 lane       kind of activity   per attempt   altogether        next attempt after
 fast       local              2 s           3 s, 3 attempts   50 ms, doubling
@@ -102,6 +104,19 @@ STICKY_TIMEOUT = timedelta(seconds=1)
 
 # Steps in flight end within 10 s; a worker that is stopped lets them.
 GRACEFUL_SHUTDOWN = timedelta(seconds=30)
+
+# An attempt at a subscriber ends within its own time-out (15 s, at most 30 s by setting); the rest
+# is for the books.
+DELIVERY_ATTEMPT_TIMEOUT = timedelta(seconds=60)
+
+# An attempt that failed on our side (MongoDB away) is repeated for so long; then the workflow
+# ends as failed and the pick-up starts another when the books are back.
+DELIVERY_ALTOGETHER = timedelta(hours=1)
+DELIVERY_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(minutes=1),
+)
 
 START_RPC_TIMEOUT = timedelta(seconds=2)  # the sweep starts what this could not
 VERB_RPC_TIMEOUT = timedelta(seconds=5)  # then: workflow_cannot_run

@@ -13,6 +13,8 @@ TEST_ENV = {
     "PAYFLOW_PARK_AFTER_S": "10",
     "PAYFLOW_SWEEP_INTERVAL_S": "2",
     "PAYFLOW_LOG_LEVEL": "INFO",
+    "PAYFLOW_WEBHOOK_ALLOW_PRIVATE": "true",
+    "PAYFLOW_WEBHOOK_TIMEOUT_S": "2",
 }
 
 TWO_OF_EACH = Layout(apis=2, workers=2)

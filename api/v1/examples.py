@@ -8,6 +8,8 @@ ALICE_WALLET_ID = "wal_01KDVE0A4Q5J7TP7S8R9VWXYZ1"
 BOB_WALLET_ID = "wal_01KDVE0A4Q5J7TP7S8R9VWXYZ2"
 TRANSFER_ID = "trf_01KDVE0A4Q5J7TP7S8R9VWXYZ3"
 BATCH_ID = "bat_01KDVE0A4Q5J7TP7S8R9VWXYZ8"
+ENDPOINT_ID = "whe_01KDVE0A4Q5J7TP7S8R9VWXYZ8"
+DELIVERY_ID = "whd_01KDVE0A4Q5J7TP7S8R9VWXYZ9"
 REFRESH_TOKEN = "pfr_8kR2mXq1nVb7cTz5LwJ9hYf3GdS6aPe0uIoQxWvBnMk"  # noqa: S105  # made up
 
 LOGIN = {"email": "alice@example.com", "password": "correct horse battery"}
@@ -41,6 +43,13 @@ RULE = {
     "transfer_ids": [],
 }
 SIMULATION = {"enabled": True, "rules": [RULE]}
+
+ENDPOINT = {
+    "url": "https://hooks.example.com/payflow",
+    "event_types": ["transfer.completed", "transfer.failed"],
+    "description": "The shop",
+}
+REPLAY = {"since": AT}
 
 USER_ANSWER = {
     "object": "user",
@@ -130,6 +139,43 @@ EVENT_ANSWER = {
     "sequence": 4,
     "data": TRANSFER_ANSWER,
     "position": 4711,
+}
+ENDPOINT_ANSWER = {
+    "object": "webhook_endpoint",
+    "id": ENDPOINT_ID,
+    **ENDPOINT,
+    "status": "enabled",
+    "disabled_reason": None,
+    "created_at": AT,
+    "updated_at": AT,
+}
+# made up: 32 zero bytes
+ENDPOINT_SECRET = "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="  # noqa: S105
+DELIVERY_ANSWER = {
+    "object": "webhook_delivery",
+    "id": DELIVERY_ID,
+    "event_id": "evt_01KDVE0A4Q5J7TP7S8R9VWXYZ4",
+    "event_type": "transfer.completed",
+    "endpoint_id": ENDPOINT_ID,
+    "status": "pending",
+    "attempts": [
+        {
+            "at": AT,
+            "status_code": 503,
+            "duration_ms": 41,
+            "error": None,
+            "response": "Back in a minute.",
+        }
+    ],
+    "next_attempt_at": "2026-01-31T12:00:05.000Z",
+    "created_at": AT,
+}
+REPLAY_ANSWER = {
+    "object": "webhook_replay",
+    "endpoint_id": ENDPOINT_ID,
+    "since": AT,
+    "deliveries": 3,
+    "next_since": None,
 }
 
 

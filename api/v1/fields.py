@@ -99,6 +99,8 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_sin
 WalletId = Annotated[str, Path(examples=["wal_01KDVE0A4Q5J7TP7S8R9VWXYZ1"])]
 TransferId = Annotated[str, Path(examples=["trf_01KDVE0A4Q5J7TP7S8R9VWXYZ3"])]
 BatchId = Annotated[str, Path(examples=["bat_01KDVE0A4Q5J7TP7S8R9VWXYZ8"])]
+EndpointId = Annotated[str, Path(examples=["whe_01KDVE0A4Q5J7TP7S8R9VWXYZ8"])]
+DeliveryId = Annotated[str, Path(examples=["whd_01KDVE0A4Q5J7TP7S8R9VWXYZ9"])]
 UserId = Annotated[str, Path(examples=["usr_01KDVE0A4Q5J7TP7S8R9VWXYZ5"])]
 
 

@@ -1,15 +1,12 @@
 """The keys that sign access tokens: given, or made once per data folder and shared by all."""
 
 import json
-import os
-import secrets
-from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final
 
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
+from payflow.generated_keys import read_or_create
 from payflow.settings import Settings
 
 KEY_FILE = "jwt-keys.json"
@@ -50,48 +47,13 @@ def load_keys(settings: Settings) -> SigningKeys:
     """
     if settings.jwt_keys is not None:
         return SigningKeys(_parse(settings.jwt_keys.get_secret_value()))
-    path = settings.data_dir / KEY_FILE
-    if not path.exists():
-        _create(path)
-    return SigningKeys(_parse(path.read_text()))
-
-
-def _create(path: Path) -> None:
-    """Write a fresh key, unless another process was first: a link to a name that is taken fails.
-
-    The file is complete and on disk before it has its name, so a kill at any moment leaves
-    either no key or a whole one.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        _write_synced(draft, json.dumps(_generate()))
-        with suppress(FileExistsError):
-            path.hardlink_to(draft)
-    finally:
-        draft.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    text = read_or_create(settings.data_dir / KEY_FILE, lambda: json.dumps(_generate()))
+    return SigningKeys(_parse(text))
 
 
 def _generate() -> dict[str, Any]:
     key = OKPKey.generate_key(_CURVE, {"use": "sig"}, auto_kid=True)
     return {"keys": [key.as_dict(private=True)]}
-
-
-def _write_synced(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _parse(text: str) -> dict[str, Any]:

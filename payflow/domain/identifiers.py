@@ -17,6 +17,8 @@ class Prefix(StrEnum):
     DEPOSIT = "dep"
     WITHDRAWAL = "wdr"
     BATCH = "bat"
+    ENDPOINT = "whe"
+    DELIVERY = "whd"
 
 
 def is_id(value: str, prefix: Prefix) -> bool:

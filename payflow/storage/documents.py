@@ -11,16 +11,12 @@ from payflow.domain.batches import BatchMode, BatchStatus
 from payflow.domain.transfers import FailureCode, TransferStatus
 from payflow.domain.users import Role
 from payflow.domain.wallets import WalletStatus
+from payflow.storage.stored import StoredDocument
+from payflow.storage.webhook_documents import WebhookDeliveryDocument, WebhookEndpointDocument
 
 UNFINISHED = [status.value for status in TransferStatus if not status.is_terminal]
 OPEN = "open"  # the index of what is unfinished: small, as the door keeps it
 ENDED = [status.value for status in TransferStatus if status.is_terminal]
-
-
-class StoredDocument(Document):
-    """A document whose ``_id`` is a business key, never an ObjectId."""
-
-    id: str  # type: ignore[assignment]  # Beanie's default is an ObjectId; ours are given
 
 
 class UserDocument(StoredDocument):
@@ -180,7 +176,7 @@ class JournalDocument(StoredDocument):
     leg: str
     outcome: str | None = None
     code: str | None = None
-    currency: str | None = None  # a batch's items may have different ones
+    currency: str | None = None  # a batch, or a mark that concerns no money, has none
     postings: list[dict[str, Any]] = Field(default_factory=list)
     transfer_id: str | None = None
     movement_id: str | None = None
@@ -325,4 +321,6 @@ DOCUMENTS: tuple[type[Document], ...] = (
     RefreshTokenDocument,
     SimulationDocument,
     AuditDocument,
+    WebhookEndpointDocument,
+    WebhookDeliveryDocument,
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from redis.asyncio import BlockingConnectionPool, Redis
 
 from payflow.domain.batch_ports import Batches, BatchWork
-from payflow.domain.event_ports import Deliveries, Feed, News
+from payflow.domain.event_ports import Feed, News
 from payflow.domain.ports import (
     Accounts,
     AuditLog,
@@ -20,6 +20,7 @@ from payflow.domain.ports import (
     Transfers,
     Wallets,
 )
+from payflow.domain.webhook_ports import DeliveryRecords, Endpoints
 from payflow.settings import Settings
 from payflow.storage.accounts import MongoAccounts
 from payflow.storage.audit import MongoAuditLog
@@ -38,8 +39,12 @@ from payflow.storage.refresh_tokens import MongoRefreshTokens
 from payflow.storage.rehearsal import MongoRehearsal
 from payflow.storage.rehearsing import RehearsingBooks
 from payflow.storage.relay_storage import RelayStorage
+from payflow.storage.transactions import Client
 from payflow.storage.transfers import MongoTransfers
 from payflow.storage.wallets import MongoWallets
+from payflow.storage.webhook_deliveries import MongoDeliveries
+from payflow.storage.webhook_endpoints import MongoEndpoints
+from payflow.storage.webhook_turns import Turns
 
 REDIS_ANSWERS_IN_S = 0.5  # Redis is a convenience: without it nobody waits longer than this
 REDIS_POOL = 50
@@ -57,13 +62,14 @@ class Storage:
     clock: Clock
     feed: Feed
     news: News
+    delivery_records: DeliveryRecords
+    endpoints: Endpoints
     probes: tuple[Probe, ...]
     refresh_tokens: RefreshTokens
     rehearsal: Rehearsal
     relay: RelayStorage
     transfers: Transfers
     wallets: Wallets
-    deliveries: Deliveries | None = None  # whom the relay hands events to, once there is somebody
 
 
 @asynccontextmanager
@@ -101,6 +107,8 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
                 clock=clock,
                 feed=MongoFeed(feed_kept.feed),
                 news=bus,
+                delivery_records=_delivery_records(client, clock, settings),
+                endpoints=MongoEndpoints(collections, settings.mongo_database, clock),
                 probes=(MongoProbe(client), RedisProbe(redis)),
                 refresh_tokens=MongoRefreshTokens(client),
                 rehearsal=rehearsal,
@@ -110,3 +118,13 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
                 ),
                 wallets=MongoWallets(collections, clock),
             )
+
+
+def _delivery_records(client: Client, clock: Clock, settings: Settings) -> DeliveryRecords:
+    turns = Turns(
+        client,
+        settings.mongo_database,
+        places=settings.webhook_endpoint_concurrency,
+        timeout_s=settings.webhook_timeout_s,
+    )
+    return MongoDeliveries(client, settings.mongo_database, clock, turns)

@@ -15,7 +15,11 @@ DOCKERFILE = ROOT / "Dockerfile"
 COMPOSE = ROOT / "docker-compose.yml"
 PRODUCTION = ROOT / "docker-compose.prod.yml"
 PROGRAM = Path(sys.executable).with_name("docker-compose")
-DEMANDED = {"PAYFLOW_JWT_KEYS": '{"keys": [{}]}', "TEMPORAL_DB_PASSWORD": "secret"}
+DEMANDED = {
+    "PAYFLOW_JWT_KEYS": '{"keys": [{}]}',
+    "PAYFLOW_WEBHOOK_KEYS": '{"keys": [{}]}',
+    "TEMPORAL_DB_PASSWORD": "secret",
+}
 
 needs_compose = pytest.mark.skipif(not PROGRAM.exists(), reason="no docker-compose here")
 

@@ -31,7 +31,7 @@ class World:
 
 async def new_world(bank: Bank, operator: Person, path: str) -> World:
     email = new_email("alice")
-    body = {"email": email, "password": PASSWORD, "name": "Alice"}
+    body: Json = {"email": email, "password": PASSWORD, "name": "Alice"}
     made = (await bank.ask("POST", "/v1/auth/register", body=body)).json()
     alice = Person(made["user"]["id"], made["tokens"]["access_token"], made["wallet"]["id"])
     bob = await bank.person("bob")
@@ -41,6 +41,10 @@ async def new_world(bank: Bank, operator: Person, path: str) -> World:
         await bank.deposit(alice, 1_000_000)
         if held:
             await bank.rehearse(operator, HOLD)
+    hook = {"url": "https://127.0.0.1:9/", "event_types": ["*"]}
+    endpoint = (await bank.ask("POST", "/v1/webhook-endpoints", alice, body=hook)).json()
+    tested = f"/v1/webhook-endpoints/{endpoint['id']}/test"
+    delivery = (await bank.ask("POST", tested, alice)).json()
     transfer = await bank.send(alice, bob, 1, wait_s=0 if held else 20)
     if held:
         await bank.until(alice, transfer["id"], "debited")
@@ -56,6 +60,8 @@ async def new_world(bank: Bank, operator: Person, path: str) -> World:
             examples.BOB_WALLET_ID: bob.wallet_id,
             examples.TRANSFER_ID: transfer["id"],
             examples.BATCH_ID: batch_id,
+            examples.ENDPOINT_ID: endpoint["id"],
+            examples.DELIVERY_ID: delivery["id"],
             examples.REFRESH_TOKEN: made["tokens"]["refresh_token"],
             "bob@example.com": bob_email,
             "alice@example.com": new_email("alice") if path.endswith("register") else email,
@@ -114,6 +120,8 @@ async def call(bank: Bank, world: World, path: str, method: str, example: Json |
     url = (
         path.replace("{wallet_id}", names[examples.ALICE_WALLET_ID])
         .replace("{transfer_id}", names[examples.TRANSFER_ID])
+        .replace("{endpoint_id}", names[examples.ENDPOINT_ID])
+        .replace("{delivery_id}", names[examples.DELIVERY_ID])
         .replace("{user_id}", names[examples.ALICE_ID])
         .replace("{batch_id}", names[examples.BATCH_ID])
     )

@@ -5,7 +5,7 @@ import inspect
 import pytest
 from pydantic import BaseModel
 
-from api.v1 import answers, examples, schemas
+from api.v1 import answers, examples, schemas, webhook_schemas
 from api.v1.fields import Body
 from payflow.domain.identifiers import Prefix, is_id
 
@@ -19,7 +19,13 @@ def models_of(module: object, base: type[BaseModel]) -> list[type[BaseModel]]:
 
 
 @pytest.mark.parametrize(
-    "model", [*models_of(schemas, Body), *models_of(answers, BaseModel)], ids=lambda m: m.__name__
+    "model",
+    [
+        *models_of(schemas, Body),
+        *models_of(answers, BaseModel),
+        *models_of(webhook_schemas, BaseModel),
+    ],
+    ids=lambda m: m.__name__,
 )
 def test_an_example_is_valid(model: type[BaseModel]) -> None:
     extra = model.model_config["json_schema_extra"]
@@ -35,4 +41,6 @@ def test_the_ids_of_the_examples_are_well_formed() -> None:
     assert is_id(examples.ALICE_WALLET_ID, Prefix.WALLET)
     assert is_id(examples.BOB_WALLET_ID, Prefix.WALLET)
     assert is_id(examples.TRANSFER_ID, Prefix.TRANSFER)
+    assert is_id(examples.ENDPOINT_ID, Prefix.ENDPOINT)
+    assert is_id(examples.DELIVERY_ID, Prefix.DELIVERY)
     assert len(examples.REFRESH_TOKEN) == len("pfr_") + 43

@@ -26,6 +26,13 @@ PARK_AFTER_S = 30
 
 @pytest.fixture(scope="session")
 async def temporal() -> AsyncIterator[WorkflowEnvironment]:
+    async with skipping_server() as environment:
+        yield environment
+
+
+@asynccontextmanager
+async def skipping_server() -> AsyncIterator[WorkflowEnvironment]:
+    """A server whose clock skips what nobody works in."""
     beside = Path(sys.executable).with_name("temporal-test-server")
     server = str(beside) if beside.exists() else shutil.which("temporal-test-server")
     assert server, "temporal-test-server is not installed: run `make install`"

@@ -21,14 +21,16 @@ from tests.conftest import ALL_IN_ONE, stack_in
 from tests.e2e.bank import Bank, Json, Person, bank_of, new_key, order
 from tests.e2e.conftest import new_operator
 
+VERSION = "v1"
 FOLDER = Path(__file__).with_name("histories")
+BATCHES = FOLDER.with_name("batch_histories")
 
 
 async def main(story: str) -> None:
-    every_path, version = STORIES[story]
-    with tempfile.TemporaryDirectory() as folder:
+    every_path, folder = STORIES[story]
+    with tempfile.TemporaryDirectory() as data:
         async with (
-            stack_in(Path(folder), ALL_IN_ONE) as stack,
+            stack_in(Path(data), ALL_IN_ONE) as stack,
             bank_of(stack) as bank,
         ):
             temporal = await Client.connect(
@@ -37,9 +39,9 @@ async def main(story: str) -> None:
             for name, workflow_id in (await every_path(stack, bank)).items():
                 handle = temporal.get_workflow_handle(workflow_id)
                 history = json.loads((await handle.fetch_history()).to_json())
-                target = FOLDER / version / f"{name}.json"
+                target = folder / VERSION / f"{name}.json"
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(json.dumps(_anonymous(history), indent=1) + "\n")
+                target.write_text(json.dumps(anonymous(history), indent=1) + "\n")
                 print(f"{name}: {len(history['events'])} events")  # noqa: T201
 
 
@@ -115,19 +117,19 @@ def _rule(step: str, failure_type: str) -> Json:
     return {"step": step, "failure_type": failure_type, "failure_rate": 1}
 
 
-def _anonymous(part: Any) -> Any:
+def anonymous(part: Any) -> Any:
     """The history without this machine's name and folders."""
     if isinstance(part, list):
-        return [_anonymous(one) for one in part]
+        return [anonymous(one) for one in part]
     if isinstance(part, dict):
         hidden = {"identity": "worker", "stackTrace": ""}
-        return {key: hidden.get(key, _anonymous(value)) for key, value in part.items()}
+        return {key: hidden.get(key, anonymous(value)) for key, value in part.items()}
     if isinstance(part, str):
         return re.sub(r"\d+@[\w.-]+", "worker", part)  # a sticky queue is named by pid and host
     return part
 
 
-STORIES = {"transfers": (every_transfer, "v1"), "batches": (every_batch, "batch-v1")}
+STORIES = {"transfers": (every_transfer, FOLDER), "batches": (every_batch, BATCHES)}
 
 if __name__ == "__main__":
     asyncio.run(main(sys.argv[1]))

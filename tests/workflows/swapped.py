@@ -1,12 +1,16 @@
 """The stories with two commands swapped: what the replay gate must catch."""
 
+from datetime import timedelta
+
 from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.batches import BatchActivities
+    from activities.webhooks import DeliveryAttempt, WebhookActivities
     from payflow.domain.ledger import Leg
-    from temporal.messages import BatchStory, Ending, TransferStory
-    from temporal.names import BATCH_WORKFLOW, TRANSFER_WORKFLOW
+    from payflow.domain.webhooks import DeliveryStatus
+    from temporal.messages import BatchStory, DeliveryStory, Ending, TransferStory
+    from temporal.names import BATCH_WORKFLOW, DELIVERY_WORKFLOW, TRANSFER_WORKFLOW
     from workflows.batch_steps import BatchSteps
     from workflows.steps import Steps
 
@@ -38,3 +42,18 @@ class ClosesBatchFirst:
     async def run(self, story: BatchStory) -> None:
         await self._steps.until_answered(BatchActivities.close_batch, story.batch_id)
         await self._steps.until_answered(BatchActivities.plan_batch, story.batch_id)
+
+
+@workflow.defn(name=DELIVERY_WORKFLOW)
+class TriesBeforeItWaits:
+    """Makes the attempt first."""
+
+    @workflow.run
+    async def run(self, story: DeliveryStory) -> DeliveryStatus:
+        verdict = await workflow.execute_activity_method(
+            WebhookActivities.deliver,
+            DeliveryAttempt(story.delivery_id),
+            start_to_close_timeout=timedelta(seconds=60),
+        )
+        await workflow.sleep(story.wait_s)
+        return verdict.status

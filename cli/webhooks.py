@@ -1,0 +1,79 @@
+"""``payflow verify`` and ``payflow webhooks rotate-keys``."""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from pymongo.errors import PyMongoError
+
+from cli.configuration import settings_of_running_stack
+from cli.errors import UNREACHABLE, CliError
+from payflow.domain.errors import Trouble
+from payflow.domain.webhook_errors import WebhookSecretInvalid
+from payflow.settings import Settings
+from payflow.storage.factory import open_storage
+from payflow.storage.identity import SystemClock
+from payflow.webhooks.sealing import SealUnusable, load_sealer
+from payflow.webhooks.signing import SignatureInvalid, secret_bytes, verify
+
+REACH_WITHIN_S = 60.0
+
+
+def verify_message(headers: Sequence[str], body: str, secret: str) -> str:
+    """Check a message; ``body`` is a file, or ``-`` for standard input.
+
+    Raises:
+        CliError: it is not one the holder of the secret has signed just now; says why.
+    """
+    given = dict(_header(one) for one in headers)
+    try:
+        key = secret_bytes(secret)
+        content = sys.stdin.buffer.read() if body == "-" else Path(body).read_bytes()
+        verify(given, content, key, SystemClock().now())
+    except WebhookSecretInvalid as error:
+        raise CliError(str(error)) from None
+    except OSError as error:
+        raise CliError(f"The body cannot be read: {error.strerror}.") from None
+    except SignatureInvalid as error:
+        raise CliError(f"Not verified: {error}.") from None
+    return "Verified: the holder of this secret has signed exactly this body."
+
+
+async def rotate_keys() -> str:
+    """Encrypt every signing secret under the newest key; what to tell the person who asked.
+
+    Raises:
+        CliError: a key is missing, or the stack does not answer.
+    """
+    settings = settings_of_running_stack()
+    try:
+        async with asyncio.timeout(REACH_WITHIN_S):
+            count, key_id = await reseal(settings)
+    except SealUnusable as error:
+        raise CliError(
+            f"{error}: add its key to PAYFLOW_WEBHOOK_KEYS, after the new one."
+        ) from None
+    except (Trouble, PyMongoError, OSError, TimeoutError):
+        raise CliError(
+            "The stack does not answer: is it running? `make up` starts it.", UNREACHABLE
+        ) from None
+    return f"{count} endpoints re-encrypted; every secret is under the key {key_id}."
+
+
+async def reseal(settings: Settings) -> tuple[int, str]:
+    """Encrypt what is not under the newest key under it; how many endpoints, and the key's id."""
+    sealer = load_sealer(settings)
+    async with open_storage(settings) as storage:
+        endpoints = await storage.endpoints.sealed_otherwise(sealer.newest)
+        for endpoint in endpoints:
+            again = [sealer.seal_again(secret, endpoint.id) for secret in endpoint.secrets]
+            await storage.endpoints.set_secrets(endpoint.id, again, before=endpoint.secrets)
+    return len(endpoints), sealer.newest
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon:
+        raise CliError(f"{text!r} is no header: write NAME:VALUE.")
+    return name.strip(), value.strip()

@@ -1,0 +1,288 @@
+"""Webhook deliveries over MongoDB: each on record before it is tried, each attempt written down."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING
+from pymongo.errors import BulkWriteError
+
+from payflow.domain.errors import NotFound
+from payflow.domain.event_ports import FeedEvent
+from payflow.domain.identifiers import Prefix
+from payflow.domain.ports import Clock, Page
+from payflow.domain.users import Principal
+from payflow.domain.webhook_ports import Opened, Turn
+from payflow.domain.webhooks import (
+    Attempt,
+    Delivery,
+    DeliveryStatus,
+    Endpoint,
+    EndpointStatus,
+    Verdict,
+    wants,
+)
+from payflow.storage.identity import lowest_id
+from payflow.storage.pages import page_of
+from payflow.storage.transactions import Client, translated
+from payflow.storage.transactions import Collection as Documents
+from payflow.storage.webhook_documents import WebhookDeliveryDocument, WebhookEndpointDocument
+from payflow.storage.webhook_mapping import (
+    attempt_fields,
+    new_delivery,
+    to_delivery,
+    to_endpoint,
+)
+from payflow.storage.webhook_turns import Turns
+
+KIND = "webhook_delivery"
+PENDING = DeliveryStatus.PENDING.value
+
+COME_FOR_WITHIN = timedelta(seconds=15)  # then it is overdue, and the pick-up comes for it
+TOLD_AGAIN_AFTER = timedelta(seconds=60)  # an overdue one that still nobody tried
+OVERDUE_PER_ENDPOINT = 64  # a look starts no more of one endpoint's, so no backlog hides another's
+EARLY_S = 0.5  # clocks of two machines; a wait that is over by less is over
+WOKEN_AT_ONCE = 200  # workflows told of a cancellation; the rest find out at their next attempt
+_DUPLICATE_KEY = 11_000
+
+
+class MongoDeliveries:
+    """The ``DeliveryRecords`` port."""
+
+    def __init__(self, client: Client, database: str, clock: Clock, turns: Turns) -> None:
+        kept = client[database]
+        self._deliveries: Documents = kept[WebhookDeliveryDocument.Settings.name]
+        self._endpoints: Documents = kept[WebhookEndpointDocument.Settings.name]
+        self._clock = clock
+        self._turns = turns
+
+    async def open(self, events: Sequence[FeedEvent]) -> Sequence[Opened]:
+        """Put a pending delivery on record for each endpoint that wants an event."""
+        audience = sorted({user_id for event in events for user_id in event.audience})
+        listening = {"$in": [EndpointStatus.ENABLED.value, EndpointStatus.PAUSED.value]}
+        query = {"owner_id": {"$in": audience}, "status": listening}
+        with translated():
+            found = await self._endpoints.find(query).to_list()
+            endpoints = [to_endpoint(fields) for fields in found]
+            new = [
+                self._new(event, endpoint)
+                for event in events
+                for endpoint in endpoints
+                if wants(endpoint, event)
+            ]
+            known = await self._insert(new)
+        return [
+            Opened(one["_id"], one["endpoint_id"])
+            for one in new
+            if one["_id"] not in known and one["next_attempt_at"] is not None
+        ]
+
+    async def reopen(
+        self, delivery_ids: Collection[str], endpoint_id: str, *, only: Collection[DeliveryStatus]
+    ) -> Sequence[str]:
+        """Put deliveries in one of these states on their way again; the ids of those that were."""
+        query = {
+            "_id": {"$in": list(delivery_ids)},
+            "endpoint_id": endpoint_id,
+            "status": {"$in": [status.value for status in only]},
+        }
+        now = self._clock.now()
+        fields = {"status": PENDING, "tries": 0, **_tried_at(now)}
+        with translated():
+            ids = await _ids(self._deliveries.find(query, {"_id": 1}))
+            await self._deliveries.update_many({**query, "_id": {"$in": ids}}, {"$set": fields})
+        return ids
+
+    async def get(self, delivery_id: str, viewer: Principal) -> Delivery:
+        """Read one, if the viewer owns it or is an operator; else ``NotFound``."""
+        owned = {} if viewer.is_operator else {"owner_id": viewer.user_id}
+        with translated():
+            found = await self._deliveries.find_one({"_id": delivery_id, **owned})
+        if found is None:
+            raise NotFound(KIND, delivery_id)
+        return to_delivery(found)
+
+    async def list(
+        self, endpoint_id: str, status: DeliveryStatus | None, *, limit: int, after: str | None
+    ) -> Page[Delivery]:
+        """An endpoint's deliveries, newest first."""
+        query = deliveries_wanted(endpoint_id, status, after)
+        cursor = self._deliveries.find(query, sort=[("_id", DESCENDING)], limit=limit + 1)
+        with translated():
+            documents = await cursor.to_list()
+        return page_of([to_delivery(fields) for fields in documents], limit, lambda d: d.id)
+
+    async def unfulfilled(
+        self, endpoint_id: str, since: datetime, *, limit: int, after: str | None
+    ) -> Sequence[str]:
+        """The ids of failed and cancelled deliveries of events since then, oldest first."""
+        lost = [DeliveryStatus.FAILED.value, DeliveryStatus.CANCELLED.value]
+        first = {"$gte": lowest_id(Prefix.DELIVERY, since)}
+        query = {
+            "endpoint_id": endpoint_id,
+            "status": {"$in": lost},
+            "_id": first if after is None else {"$gt": after},
+        }
+        cursor = self._deliveries.find(query, {"_id": 1}, sort=[("_id", ASCENDING)], limit=limit)
+        with translated():
+            return await _ids(cursor)
+
+    async def take_turn(self, delivery_id: str) -> Turn | Verdict:
+        """The right to try it now, or what is to be done instead."""
+        with translated():
+            fields = await self._deliveries.find_one({"_id": delivery_id})
+            if fields is None:
+                return Verdict(DeliveryStatus.CANCELLED)
+            delivery = to_delivery(fields)
+            if delivery.status is not DeliveryStatus.PENDING:
+                return Verdict(delivery.status)
+            early_s = self._early_s(delivery)
+            if early_s > EARLY_S:
+                return Verdict(DeliveryStatus.PENDING, early_s)
+            endpoint = await self._turns.take(delivery.endpoint_id, delivery.id)
+            if endpoint is not None:
+                return Turn(endpoint, delivery)
+            return await self._instead(delivery)
+
+    async def record(self, turn: Turn, attempt: Attempt, *, again_in: timedelta | None) -> Endpoint:
+        """Write the attempt down and hand the turn back; the endpoint as it stands then."""
+        delivery = turn.delivery
+        ended = DeliveryStatus.SUCCEEDED if attempt.succeeded else DeliveryStatus.FAILED
+        state: dict[str, Any] = (
+            {"status": ended.value, "next_attempt_at": None, "due_at": None}
+            if again_in is None
+            else _tried_at(self._clock.now() + again_in)
+        )
+        written = {"$push": {"attempts": attempt_fields(attempt)}, "$inc": {"tries": 1}}
+        pending = {"_id": delivery.id, "status": PENDING}
+        with translated():
+            result = await self._deliveries.update_one(pending, {**written, "$set": state})
+            if not result.matched_count:  # cancelled meanwhile: it stays so, and the attempt shows
+                await self._deliveries.update_one({"_id": delivery.id}, written)
+            after = await self._turns.hand_back(delivery.endpoint_id, delivery.id, attempt)
+        return after or turn.endpoint
+
+    async def cancel_pending(self, endpoint_id: str) -> Sequence[str]:
+        """Cancel what an endpoint that is gone or disabled still waits for; some of their ids."""
+        query = {"endpoint_id": endpoint_id, "status": PENDING}
+        cancelled: dict[str, Any] = {
+            "status": DeliveryStatus.CANCELLED.value,
+            "next_attempt_at": None,
+            "due_at": None,
+        }
+        with translated():
+            under_way = {**query, "tries": {"$gt": 0}}
+            ids = await _ids(self._deliveries.find(under_way, {"_id": 1}, limit=WOKEN_AT_ONCE))
+            await self._deliveries.update_many(query, {"$set": cancelled})
+        return ids
+
+    async def set_waiting(self, endpoint_id: str, status: EndpointStatus) -> None:
+        """Hold the pending ones of a paused endpoint back, or make those of a resumed one due."""
+        now = self._clock.now()
+        held: dict[str, Any] = {"endpoint_id": endpoint_id, "status": PENDING}
+        fields: dict[str, Any] = {"next_attempt_at": None, "due_at": None}
+        if status is EndpointStatus.ENABLED:
+            held["next_attempt_at"] = None
+            fields = {"next_attempt_at": now, "due_at": now}
+        with translated():
+            await self._deliveries.update_many(held, {"$set": fields})
+
+    async def overdue(self) -> Sequence[str]:
+        """Pending deliveries nobody has come for, a few of each endpoint; each is told once."""
+        now = self._clock.now()
+        overdue: list[str] = []
+        with translated():
+            for endpoint_id in await self._waited_for(now):
+                query = {"status": PENDING, "endpoint_id": endpoint_id, "due_at": {"$lt": now}}
+                cursor = self._deliveries.find(
+                    query, {"_id": 1}, sort=[("due_at", ASCENDING)], limit=OVERDUE_PER_ENDPOINT
+                )
+                overdue += await _ids(cursor)
+            if overdue:
+                await self._deliveries.update_many(
+                    {"_id": {"$in": overdue}, "status": PENDING, "due_at": {"$ne": None}},
+                    {"$set": {"due_at": now + TOLD_AGAIN_AFTER}},
+                )
+        return overdue
+
+    async def _waited_for(self, now: datetime) -> Sequence[str]:
+        """The endpoints with something overdue, by one step through the index for each."""
+        cursor = await self._deliveries.aggregate(
+            [
+                {"$match": {"status": PENDING}},
+                {"$sort": {"status": 1, "endpoint_id": 1, "due_at": 1}},
+                {"$group": {"_id": "$endpoint_id", "due_at": {"$first": "$due_at"}}},
+            ]
+        )
+        found = await cursor.to_list()
+        return [one["_id"] for one in found if one["due_at"] is None or one["due_at"] < now]
+
+    def _new(self, event: FeedEvent, endpoint: Endpoint) -> dict[str, Any]:
+        now = self._clock.now()
+        waits = endpoint.status is EndpointStatus.PAUSED
+        times = {"next_attempt_at": None, "due_at": None} if waits else _tried_at(now)
+        return {**new_delivery(event, endpoint), **times, "created_at": now}
+
+    async def _insert(self, new: Sequence[dict[str, Any]]) -> set[str]:
+        """Insert them all; the ids of those that were there before."""
+        if not new:
+            return set()
+        try:
+            await self._deliveries.insert_many(new, ordered=False)
+        except BulkWriteError as error:
+            failures = (error.details or {}).get("writeErrors", [])
+            if not failures or any(one["code"] != _DUPLICATE_KEY for one in failures):
+                raise
+            return {new[one["index"]]["_id"] for one in failures}
+        return set()
+
+    def _early_s(self, delivery: Delivery) -> float:
+        if delivery.next_attempt_at is None:
+            return 0.0
+        return (delivery.next_attempt_at - self._clock.now()).total_seconds()
+
+    async def _instead(self, delivery: Delivery) -> Verdict:
+        """Why there was no turn: the endpoint is gone, disabled, paused or busy."""
+        fields = await self._endpoints.find_one({"_id": delivery.endpoint_id})
+        endpoint = to_endpoint(fields) if fields else None
+        if endpoint is None or endpoint.status is EndpointStatus.DISABLED:
+            await self.cancel_pending(delivery.endpoint_id)
+            return Verdict(DeliveryStatus.CANCELLED)
+        if endpoint.status is EndpointStatus.PAUSED:
+            await self._deliveries.update_one(
+                {"_id": delivery.id, "status": PENDING},
+                {"$set": {"next_attempt_at": None, "due_at": None}},
+            )
+            return Verdict(DeliveryStatus.PENDING)
+        wait_s = self._turns.wait_s(endpoint, await self._backlog(endpoint.id))
+        await self._deliveries.update_one(
+            {"_id": delivery.id, "status": PENDING},
+            {"$set": _tried_at(self._clock.now() + timedelta(seconds=wait_s))},
+        )
+        return Verdict(DeliveryStatus.PENDING, wait_s)
+
+    async def _backlog(self, endpoint_id: str) -> int:
+        soon = self._clock.now() + TOLD_AGAIN_AFTER
+        query = {"endpoint_id": endpoint_id, "status": PENDING, "next_attempt_at": {"$lt": soon}}
+        return await self._deliveries.count_documents(query, limit=Turns.MOST_COUNTED)
+
+
+def deliveries_wanted(
+    endpoint_id: str, status: DeliveryStatus | None, after: str | None
+) -> dict[str, Any]:
+    """The query of a page of an endpoint's deliveries."""
+    query: dict[str, Any] = {"endpoint_id": endpoint_id}
+    if status is not None:
+        query["status"] = status.value
+    if after is not None:
+        query["_id"] = {"$lt": after}
+    return query
+
+
+def _tried_at(moment: datetime) -> dict[str, Any]:
+    return {"next_attempt_at": moment, "due_at": moment + COME_FOR_WITHIN}
+
+
+async def _ids(cursor: Any) -> list[str]:  # noqa: ANN401  # the driver's cursor of projections
+    found: Iterable[Mapping[str, Any]] = await cursor.to_list()
+    return [str(one["_id"]) for one in found]

@@ -1,0 +1,79 @@
+"""Webhook endpoints and deliveries as Beanie documents, with the question each index answers."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, Field
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from payflow.domain.webhooks import DeliveryStatus, EndpointStatus
+from payflow.storage.stored import StoredDocument
+
+
+class SealedSecretFields(BaseModel):
+    """A signing secret under the key of that id; the secret itself is never stored."""
+
+    key_id: str
+    sealed: str
+    expires_at: datetime | None = None
+
+
+class WebhookEndpointDocument(StoredDocument):
+    """Where somebody wants their events; ``turns`` are the attempts under way now."""
+
+    owner_id: str
+    url: str
+    event_types: list[str]
+    description: str | None = None
+    status: EndpointStatus
+    disabled_reason: str | None = None
+    failing_since: datetime | None = None
+    secrets: list[SealedSecretFields]
+    turns: list[dict[str, Any]] = Field(default_factory=list)
+    created_at: datetime
+    updated_at: datetime
+
+    class Settings:
+        """Collection and indexes."""
+
+        name = "webhook_endpoints"
+        indexes: ClassVar = [
+            # the owner's list, newest first; and who is to get an event
+            IndexModel([("owner_id", ASCENDING), ("_id", DESCENDING)], name="owner_newest"),
+        ]
+
+
+class WebhookDeliveryDocument(StoredDocument):
+    """One event on its way to one endpoint; ``due_at`` is when somebody must have come for it."""
+
+    event_id: str
+    event_type: str
+    endpoint_id: str
+    owner_id: str
+    transfer_id: str | None = None
+    body: str
+    status: DeliveryStatus
+    attempts: list[dict[str, Any]] = Field(default_factory=list)
+    tries: int = 0
+    next_attempt_at: datetime | None = None
+    due_at: datetime | None = None
+    created_at: datetime
+
+    class Settings:
+        """Collection and indexes."""
+
+        name = "webhook_deliveries"
+        indexes: ClassVar = [
+            IndexModel([("endpoint_id", ASCENDING), ("_id", DESCENDING)], name="endpoint_newest"),
+            IndexModel(
+                [("endpoint_id", ASCENDING), ("status", ASCENDING), ("_id", DESCENDING)],
+                name="endpoint_status_newest",
+            ),
+            IndexModel([("transfer_id", ASCENDING)], name="transfer", sparse=True),
+            # what nobody has come for; the index holds nothing else
+            IndexModel(
+                [("status", ASCENDING), ("endpoint_id", ASCENDING), ("due_at", ASCENDING)],
+                name="due",
+                partialFilterExpression={"status": DeliveryStatus.PENDING.value},
+            ),
+        ]

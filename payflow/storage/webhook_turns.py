@@ -1,0 +1,97 @@
+"""Turns at an endpoint: so many attempts at once, counted in its document, whoever makes them.
+
+A slow subscriber fills its own places and nobody else's. A turn whose process died runs out by
+the database's clock. The update that takes a turn reads the endpoint, which each attempt needs
+anyway, so the limit costs no extra round trip.
+"""
+
+import random
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from pymongo import ReturnDocument, WriteConcern
+
+from payflow.domain.webhooks import Attempt, Endpoint, EndpointStatus
+from payflow.storage.transactions import Client, Collection
+from payflow.storage.webhook_documents import WebhookEndpointDocument
+from payflow.storage.webhook_mapping import to_endpoint
+
+WHILE_FAILING = 2  # places of an endpoint that fails: its others would only wait for time-outs
+RECORDING_S = 15.0  # after the answer: writing the attempt down while MongoDB elects
+USUAL_ANSWER_S = 0.5  # how long a good subscriber takes, to guess when a place is free
+SHORTEST_WAIT_S, LONGEST_WAIT_S = 1.0, 3_600.0
+
+
+class Turns:
+    """Takes and hands back turns; forgotten ones run out."""
+
+    MOST_COUNTED: ClassVar = 10_000
+
+    def __init__(self, client: Client, database: str, *, places: int, timeout_s: float) -> None:
+        # a lost turn costs one attempt too many at the same time: not worth a replica's answer
+        self._endpoints: Collection = client[database][
+            WebhookEndpointDocument.Settings.name
+        ].with_options(write_concern=WriteConcern(w=1))
+        self._places = places
+        self._timeout_s = timeout_s
+        self._lasts_ms = round(timedelta(seconds=timeout_s + RECORDING_S).total_seconds() * 1000)
+
+    async def take(self, endpoint_id: str, delivery_id: str) -> Endpoint | None:
+        """A turn for the delivery, with the endpoint as it stands; None when there is none."""
+        places = {"$cond": [_IS_FAILING, min(WHILE_FAILING, self._places), self._places]}
+        until = {"$add": ["$$NOW", self._lasts_ms]}
+        found = await self._endpoints.find_one_and_update(
+            {
+                "_id": endpoint_id,
+                "status": EndpointStatus.ENABLED.value,
+                "$expr": {
+                    "$and": [
+                        {"$lt": [{"$size": _LIVE}, places]},
+                        {"$not": {"$in": [delivery_id, _ids_of(_LIVE)]}},
+                    ]
+                },
+            },
+            [
+                {
+                    "$set": {
+                        "turns": {
+                            "$concatArrays": [_LIVE, [{"delivery_id": delivery_id, "until": until}]]
+                        }
+                    }
+                }
+            ],
+            return_document=ReturnDocument.AFTER,
+        )
+        return to_endpoint(found) if found else None
+
+    async def hand_back(
+        self, endpoint_id: str, delivery_id: str, attempt: Attempt
+    ) -> Endpoint | None:
+        """Free the place, and note since when the endpoint fails; None when it was deleted."""
+        others = {
+            "$filter": {"input": "$turns", "cond": {"$ne": ["$$this.delivery_id", delivery_id]}}
+        }
+        since = None if attempt.succeeded else {"$ifNull": ["$failing_since", attempt.at]}
+        found = await self._endpoints.find_one_and_update(
+            {"_id": endpoint_id},
+            [{"$set": {"turns": others, "failing_since": since}}],
+            return_document=ReturnDocument.AFTER,
+        )
+        return to_endpoint(found) if found else None
+
+    def wait_s(self, endpoint: Endpoint, backlog: int) -> float:
+        """When to ask again: about when the backlog will be done, so that few ask in vain."""
+        failing = endpoint.failing_since is not None
+        answer_s = self._timeout_s if failing else USUAL_ANSWER_S
+        places = min(WHILE_FAILING, self._places) if failing else self._places
+        guess_s = backlog * answer_s / places
+        spread = random.uniform(0.5, 1.5)  # noqa: S311  # nosec B311  # no secret
+        return min(max(guess_s, SHORTEST_WAIT_S), LONGEST_WAIT_S) * spread
+
+
+_IS_FAILING: dict[str, Any] = {"$gt": ["$failing_since", None]}
+_LIVE: dict[str, Any] = {"$filter": {"input": "$turns", "cond": {"$gt": ["$$this.until", "$$NOW"]}}}
+
+
+def _ids_of(turns: dict[str, Any]) -> dict[str, Any]:
+    return {"$map": {"input": turns, "in": "$$this.delivery_id"}}

@@ -1,0 +1,1 @@
+"""Signing, sealing, guarding and sending: how an event reaches a subscriber."""

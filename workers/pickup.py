@@ -1,0 +1,48 @@
+"""The pick-up: a delivery on record gets its attempts, whatever became of who was to make them.
+
+A process killed between record and attempt, a terminated workflow, a Temporal that was away: each
+leaves a pending delivery whose time is over. Starting a workflow that runs changes nothing, so any
+number of pick-ups may run.
+"""
+
+import asyncio
+
+from loguru import logger
+
+from payflow.domain.errors import PayflowError
+from payflow.domain.webhook_ports import Couriers, DeliveryRecords
+
+STARTS_AT_ONCE = 16  # a start takes 2-10 ms; more would crowd out new transfers
+EVERY_S = 5.0
+
+
+class PickUp:
+    """Looks for overdue deliveries, again and again."""
+
+    def __init__(self, records: DeliveryRecords, couriers: Couriers) -> None:
+        self._records = records
+        self._couriers = couriers
+
+    async def run(self, interval_s: float = EVERY_S) -> None:
+        """Look every ``interval_s`` seconds until cancelled."""
+        while True:
+            await asyncio.sleep(interval_s)
+            try:
+                await self.look()
+            except PayflowError as error:
+                logger.warning("pick-up: {!r}; next look in {} s", error, interval_s)
+
+    async def look(self) -> int:
+        """Have every overdue delivery carried on.
+
+        Returns:
+            How many there were.
+        """
+        overdue = await self._records.overdue()
+        limit = asyncio.Semaphore(STARTS_AT_ONCE)
+        await asyncio.gather(*(self._help(one, limit) for one in overdue))
+        return len(overdue)
+
+    async def _help(self, delivery_id: str, limit: asyncio.Semaphore) -> None:
+        async with limit:
+            await self._couriers.carry(delivery_id, 0)
