@@ -89,7 +89,7 @@ async def test_an_operator_reads_everybodys_events_of_the_types_asked_for(
         ("after=-1", "after", "greater than or equal to 0"),
         ("after=999999999", "after", "come to position"),
         ("after=99999999999999999999", "after", "less than or equal to"),
-        ("type=transfer.paid", "type.0", "transfer.completed"),
+        ("type=transfer.paid", "type[0]", "transfer.completed"),
         ("colour=red", "colour", "not permitted"),
     ],
 )
