@@ -1,9 +1,9 @@
 """The Temporal client and its data converter: one factory for every process."""
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from payflow.settings import Settings
+from temporal.converter import DATA_CONVERTER
 
 
 async def connect(settings: Settings, *, lazy: bool = False) -> Client:
@@ -16,6 +16,6 @@ async def connect(settings: Settings, *, lazy: bool = False) -> Client:
     return await Client.connect(
         settings.temporal_address,
         namespace=settings.temporal_namespace,
-        data_converter=pydantic_data_converter,
+        data_converter=DATA_CONVERTER,
         lazy=lazy,
     )

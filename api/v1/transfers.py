@@ -146,12 +146,15 @@ async def _set_off(ask: Parts, transfer: Transfer, request_id: str, wait_s: int 
 
     The transfer runs whatever happens here, so trouble with waiting is no error.
     """
+    start = None
     if transfer.status is TransferStatus.INITIATED:
-        await ask.sagas.start(transfer, request_id)
+        start = ask.sagas.start(transfer, request_id)
     if wait_s is None or transfer.status.is_terminal:
+        if start is not None:
+            await start
         return transfer
     try:
-        return await ask.transfers.wait_terminal(transfer.id, wait_s)
+        return await ask.transfers.wait_terminal(transfer.id, wait_s, once=start)
     except Trouble:
         return transfer
 

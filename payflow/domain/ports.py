@@ -4,7 +4,7 @@
 held by the same contract tests.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
@@ -177,8 +177,13 @@ class Transfers(Protocol):
         """The viewer's transfers (an operator's: all), newest first."""
         ...
 
-    async def wait_terminal(self, transfer_id: str, timeout_s: float) -> Transfer:
-        """The transfer as soon as it is terminal, or as it stands after ``timeout_s``."""
+    async def wait_terminal(
+        self, transfer_id: str, timeout_s: float, *, once: Awaitable[None] | None = None
+    ) -> Transfer:
+        """The transfer as soon as it is terminal, or as it stands after ``timeout_s``.
+
+        ``once`` sets it off; it is awaited by one who waits already, so its end is not missed.
+        """
         ...
 
     async def unfinished(self) -> dict[str, Transfer]:

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from payflow.domain.transfers import Transfer
 
 CHANNEL = "payflow:terminal"
-LOOK_FIRST_S = 0.1  # a transfer takes 20-50 ms; one that ended before we waited is found then
+LOOK_FIRST_S = 0.1  # what was under way may have ended before we waited
 POLL_S = 0.1  # while Redis is away
 LOOK_AGAIN_S = 1.0  # while Redis is there: a message can still be lost with a connection
 RECONNECT_S = 0.5
@@ -77,27 +77,41 @@ class TerminalBell:
             task.add_done_callback(self._publishing.discard)
 
     async def wait(
-        self, transfer_id: str, timeout_s: float, read: Callable[[], Awaitable[Transfer]]
+        self,
+        transfer_id: str,
+        timeout_s: float,
+        read: Callable[[], Awaitable[Transfer]],
+        once: Awaitable[None] | None = None,
     ) -> Transfer:
-        """The transfer once it is terminal, or as ``read`` finds it after ``timeout_s``."""
+        """The transfer once it is terminal, or as ``read`` finds it after ``timeout_s``.
+
+        ``once`` is what sets it off: with it the first look need not be an early one.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         waiter = _Waiter()
         self._waiting.setdefault(transfer_id, set()).add(waiter)
         try:
             pause = LOOK_FIRST_S
+            if once is not None:
+                await once
+                pause = self._patience_s
             while True:
                 if ended := await waiter.rung(min(pause, deadline - loop.time())):
                     return ended
                 transfer = await read()
                 if transfer.status.is_terminal or loop.time() >= deadline:
                     return transfer
-                pause = LOOK_AGAIN_S if self._listening else POLL_S
+                pause = self._patience_s
         finally:
             waiters = self._waiting[transfer_id]
             waiters.discard(waiter)
             if not waiters:
                 del self._waiting[transfer_id]
+
+    @property
+    def _patience_s(self) -> float:
+        return LOOK_AGAIN_S if self._listening else POLL_S
 
     async def _publish(self, transfer_ids: list[str]) -> None:
         with suppress(RedisError, OSError):

@@ -1,18 +1,20 @@
 """Transfers over MongoDB: accepted in one transaction, read by their parties, listed by key."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
 from loguru import logger
 from pymongo import DESCENDING
-from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
 from payflow.domain.errors import (
     DestinationNotFound,
     NotFound,
+    PayflowError,
     RecipientNotFound,
+    TooManyUnfinished,
+    Trouble,
 )
 from payflow.domain.identifiers import Prefix
 from payflow.domain.ports import (
@@ -26,6 +28,7 @@ from payflow.domain.ports import (
 from payflow.domain.transfers import Transfer
 from payflow.domain.users import Principal
 from payflow.domain.wallets import Wallet
+from payflow.storage.acceptance import Acceptance
 from payflow.storage.bell import TerminalBell
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.claims import find_claimed
@@ -41,7 +44,7 @@ from payflow.storage.mapping import (
     to_wallet,
 )
 from payflow.storage.pages import page_of
-from payflow.storage.transactions import in_transaction, translated
+from payflow.storage.transactions import translated
 
 
 class MongoTransfers:
@@ -54,18 +57,20 @@ class MongoTransfers:
         self._door = door
         self._clock = clock
         self._bell = bell
+        self._acceptance = Acceptance(books)
 
     async def accept(self, order: TransferOrder, claim: IdempotencyClaim) -> Written[Transfer]:
         """Write the transfer and its ``:init`` document, or find what the key stands for."""
-        with translated():
-            if winner := await self._claimed(claim):
-                return Written(winner, replayed=True)
-            await self._door.check()
-            transfer = await self._draw_up(order)
         try:
+            with translated():
+                await self._door.check()
+                transfer = await self._draw_up(order)
             await self._write(transfer, order, claim)
-        except DuplicateKeyError:
-            # another request with this key won; its commit is why ours collided
+        except (DuplicateKeyError, PayflowError) as refusal:
+            # Most keys are new, so nobody looks before: a key that is taken collides, and what
+            # it stands for is the answer, whatever there is to say against a new transfer.
+            if isinstance(refusal, Trouble) and not isinstance(refusal, TooManyUnfinished):
+                raise
             with translated():
                 if winner := await self._claimed(claim):
                     return Written(winner, replayed=True)
@@ -95,7 +100,9 @@ class MongoTransfers:
             documents = await found.to_list()
         return page_of([to_transfer(fields) for fields in documents], limit, lambda t: t.id)
 
-    async def wait_terminal(self, transfer_id: str, timeout_s: float) -> Transfer:
+    async def wait_terminal(
+        self, transfer_id: str, timeout_s: float, *, once: Awaitable[None] | None = None
+    ) -> Transfer:
         """The transfer as soon as it is terminal, or as it stands after ``timeout_s``."""
 
         async def read() -> Transfer:
@@ -105,7 +112,7 @@ class MongoTransfers:
                 raise NotFound("transfer", transfer_id)
             return to_transfer(fields)
 
-        return await self._bell.wait(transfer_id, timeout_s, read)
+        return await self._bell.wait(transfer_id, timeout_s, read, once)
 
     async def unfinished(self) -> dict[str, Transfer]:
         """Every transfer that is not terminal, by id."""
@@ -140,12 +147,7 @@ class MongoTransfers:
             request_id=order.request_id,
         )
         init["idempotency"] = claim_fields(claim)
-
-        async def work(session: AsyncClientSession) -> None:
-            await self._books.journal.insert_one(init, session=session)
-            await self._books.transfers.insert_one(from_transfer(transfer), session=session)
-
-        await in_transaction(self._books.client, work)
+        await self._acceptance.write(init, from_transfer(transfer))
 
     async def _named(self, order: TransferOrder) -> tuple[Wallet | None, Wallet | None]:
         """The wallets the order names, in one round trip."""

@@ -11,9 +11,9 @@ from temporalio.api.workflowservice.v1 import (
     ResetWorkflowExecutionRequest,
 )
 from temporalio.client import Client, WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from cli.stack import EmbeddedStack
+from temporal.converter import DATA_CONVERTER
 from tests.e2e.auditing import Database, check_the_books, read_sums
 from tests.e2e.bank import Bank, Person
 from tests.e2e.gaps import GAPS, held_before
@@ -21,9 +21,7 @@ from tests.e2e.gaps import GAPS, held_before
 
 @pytest.fixture
 async def temporal(stack: EmbeddedStack) -> AsyncIterator[Client]:
-    yield await Client.connect(
-        stack.addresses.temporal_address, data_converter=pydantic_data_converter
-    )
+    yield await Client.connect(stack.addresses.temporal_address, data_converter=DATA_CONVERTER)
 
 
 async def end_workflow(client: Client, handle: WorkflowHandle[object, object], how: str) -> None:

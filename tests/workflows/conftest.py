@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 from temporalio.client import WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.ledger import LedgerActivities
+from temporal.converter import DATA_CONVERTER
 from temporal.messages import Ending, TransferStory
 from temporal.names import SEARCH_ATTRIBUTES
 from temporal.search_attributes import add_search_attributes
@@ -30,7 +30,7 @@ async def temporal() -> AsyncIterator[WorkflowEnvironment]:
     server = str(beside) if beside.exists() else shutil.which("temporal-test-server")
     assert server, "temporal-test-server is not installed: run `make install`"
     async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=server, data_converter=pydantic_data_converter
+        test_server_existing_path=server, data_converter=DATA_CONVERTER
     ) as environment:
         await add_search_attributes(
             environment.client, [key.name for key in SEARCH_ATTRIBUTES]

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from cli.stack import EmbeddedStack
+from temporal.converter import DATA_CONVERTER
 from tests.conftest import ALL_IN_ONE, stack_in
 from tests.e2e.bank import Bank, Json, Person, bank_of, new_key, order
 from tests.e2e.conftest import new_operator
@@ -32,7 +32,7 @@ async def main(story: str) -> None:
             bank_of(stack) as bank,
         ):
             temporal = await Client.connect(
-                stack.addresses.temporal_address, data_converter=pydantic_data_converter
+                stack.addresses.temporal_address, data_converter=DATA_CONVERTER
             )
             for name, workflow_id in (await every_path(stack, bank)).items():
                 handle = temporal.get_workflow_handle(workflow_id)

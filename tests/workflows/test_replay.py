@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from temporalio.client import WorkflowHistory
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
+from temporal.converter import DATA_CONVERTER
 from tests.workflows.record_histories import FOLDER
 from tests.workflows.swapped import ClosesBatchFirst, CreditBeforeDebit
 from workflows.batch import BatchWorkflow
@@ -54,9 +54,7 @@ def test_each_shape_of_each_version_is_there() -> None:
 
 @of_each_history
 async def test_a_released_history_replays(path: Path) -> None:
-    replayer = Replayer(
-        workflows=[TransferWorkflow, BatchWorkflow], data_converter=pydantic_data_converter
-    )
+    replayer = Replayer(workflows=[TransferWorkflow, BatchWorkflow], data_converter=DATA_CONVERTER)
     result = await replayer.replay_workflow(history(path))
     assert result.replay_failure is None
 
@@ -64,7 +62,7 @@ async def test_a_released_history_replays(path: Path) -> None:
 @of_each_history
 async def test_a_swapped_command_does_not(path: Path) -> None:
     replayer = Replayer(
-        workflows=[CreditBeforeDebit, ClosesBatchFirst], data_converter=pydantic_data_converter
+        workflows=[CreditBeforeDebit, ClosesBatchFirst], data_converter=DATA_CONVERTER
     )
     with pytest.raises(NondeterminismError):
         await replayer.replay_workflow(history(path))
