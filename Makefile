@@ -39,7 +39,7 @@ test: install ## Run the tests against the real parts, two files at a time
 chaos: install ## The long storm: 2,000 transfers, eight kills, snapshots all the while
 	PAYFLOW_STORM=long $(BIN)/pytest tests/chaos -rP
 
-bench: install ## Measure ratios, write docs/performance.md: BENCH=--quick, --soak, --help
+bench: install ## Measure ratios, write docs/performance.md: BENCH=--quick, --soak, '--only batches', --help
 	$(BIN)/python -m benchmarks $(BENCH)
 
 check: install ## Lint, format, types, architecture, security; needs no network

@@ -32,6 +32,7 @@ class Row:
     """One figure of the table: a sample for each round, and what stood against what.
 
     ``short`` says how much less than the mark asks for was measured: reaching it then is no proof.
+    ``instead`` is another row that suffices where this one's mark is missed.
     """
 
     key: str
@@ -41,6 +42,7 @@ class Row:
     against: str
     unit: str = "×"
     short: str = ""
+    instead: "Row | None" = None
 
     @property
     def value(self) -> float:
@@ -48,9 +50,16 @@ class Row:
         return median(self.samples)
 
     @property
+    def is_reached(self) -> bool:
+        """Whether this row's own mark is."""
+        return self.mark.is_met(self.value, self.mark.must)
+
+    @property
     def verdict(self) -> str:
         """How the median stands to the mark."""
         verdict = self.mark.verdict(self.value)
+        if not self.is_reached and self.instead is not None and self.instead.is_reached:
+            verdict = "missed, its alternative is reached: one of the two suffices"
         return f"{verdict}, but only {self.short}" if self.short else verdict
 
     def facts(self) -> dict[str, Any]:

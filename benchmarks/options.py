@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+BATCH_OF_THE_MARK = 10_000  # items, the most that one may have
 ROUNDS = 5  # a median of fewer is an anecdote
 
 
@@ -19,6 +20,7 @@ class Options:
     starts: int = ROUNDS
     kills: int = 3
     in_flight: int = 100
+    batch: int = BATCH_OF_THE_MARK
 
     @property
     def brisk_seconds(self) -> float:
@@ -37,6 +39,7 @@ QUICK = replace(
     wallets=200,
     starts=1,
     kills=1,
+    batch=600,
 )
 # What the marks of memory and history are set for.
 SOAK_TRANSFERS = 50_000

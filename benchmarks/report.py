@@ -36,6 +36,9 @@ METHOD = """## Method
   the better of 16 and 64 callers.
 - The bare FastAPI route has no auth and no checks, and makes the same find over the same kind of
   connection.
+- A batch is sent by one caller, by one resident's wallets to everybody's; its time runs from the
+  `POST` being sent until a `GET`, every 0.25 s, says that it has ended. What it moved is checked in
+  the books, wallet by wallet, against the sum of its items.
 - A long past is written in bulk: documents as the books would have them, without their Temporal
   histories. Both stacks run while either is measured.
 - Memory is what the kernel counts as resident. CPU is user and system time of all threads, from
@@ -136,15 +139,15 @@ def _value(row: Row, value: float) -> str:
 def _cpu(lines: list[CpuLine]) -> str:
     if not lines:
         return ""
-    processes = list(lines[0].ms)
+    processes = list(dict.fromkeys(process for line in lines for process in line.ms))
     table = [
-        "## CPU for each transfer or workflow\n",
-        "Milliseconds, in the turns of the first two rows.\n",
+        "## CPU for each transfer, item or workflow\n",
+        "Milliseconds, in the turns that compare their speeds; of a batch, for each item.\n",
         f"| contender | {' | '.join(processes)} | all but the load generator |",
         f"|---|{'---|' * (len(processes) + 1)}",
     ]
     for line in lines:
-        cells = [f"{line.ms[process]:.1f}" for process in processes]
+        cells = [f"{line.ms[p]:.1f}" if p in line.ms else "–" for p in processes]
         total = sum(ms for process, ms in line.ms.items() if process != "load generator")
         table.append(f"| {line.contender} | {' | '.join(cells)} | {total:.1f} |")
     return "\n".join(table) + "\n"

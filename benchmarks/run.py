@@ -13,6 +13,8 @@ from benchmarks.load_process import LoadProcess
 from benchmarks.options import Options
 from benchmarks.outcome import Outcome
 from benchmarks.sections import (
+    batch_kills,
+    batches,
     history,
     hot_wallet,
     latency,
@@ -26,7 +28,7 @@ from benchmarks.sections import (
 from benchmarks.town import Town, production_environment, settle
 from cli.apps import Layout
 
-ON_ONE_PROCESS = ("speed", "latency", "hot", "reading", "posting", "memory")
+ON_ONE_PROCESS = ("speed", "latency", "hot", "reading", "posting", "memory", "batches")
 SECTIONS = ("history", *ON_ONE_PROCESS, "hot-workers", "recovery", "start")
 ALL_IN_ONE = Layout()
 TWO_WORKERS = Layout(apis=1, workers=2)
@@ -60,9 +62,10 @@ class Run:
                     await self._take(
                         "hot-workers", lambda: hot_wallet.measure(ground, "two workers")
                     )
-            if "recovery" in self.wanted:
+            if {"recovery", "batches"} & set(self.wanted):
                 async with self._main(ONE_WORKER, load) as ground:
                     await self._take("recovery", lambda: recovery.measure(ground))
+                    await self._take("batches", lambda: batch_kills.measure(ground))
         await self._take("start", lambda: starting.measure(self.options, self.folder / "up"))
 
     async def _history(self, load: LoadProcess) -> None:
@@ -80,6 +83,7 @@ class Run:
         await self._take("reading", lambda: reading.measure(ground, self.env))
         await self._take("posting", lambda: posting.measure(ground, self.env))
         await self._take("memory", lambda: memory.measure(ground))
+        await self._take("batches", lambda: batches.measure(ground))
 
     async def _take(self, name: str, section: Callable[[], Awaitable[Outcome]]) -> None:
         if name not in self.wanted:
@@ -96,6 +100,8 @@ class Run:
         print(f"{name} ({monotonic() - begun:.0f} s)", flush=True)
         for row in found.rows:
             print(f"  {report.printed(row)}", flush=True)
+        for note in found.notes:
+            print(f"  {note}", flush=True)
 
     @asynccontextmanager
     async def _main(self, layout: Layout, load: LoadProcess) -> AsyncIterator[Ground]:

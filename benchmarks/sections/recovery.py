@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import dataclass, replace
 from statistics import median
 from time import monotonic
-from typing import Any
 
+from benchmarks.books import UNFINISHED, unbalanced_minor
 from benchmarks.figures import Mark, Row, each
 from benchmarks.ground import Ground
 from benchmarks.jobs import Job
@@ -17,7 +17,6 @@ LOAD_S = 3.0
 LAST_MOMENT_S = 0.1  # before the callers would stop: after it hardly any new transfer is sent
 GIVE_UP_AFTER_S = 60.0
 LOOK_EVERY_S = 0.02
-UNFINISHED = {"status": {"$nin": ["completed", "failed"]}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ async def measure(ground: Ground) -> Outcome:
     await ground.warm_up()
     kills = [await _kill_under_load(ground) for _ in range(ground.options.kills)]
     stuck = await ground.database.transfers.count_documents(UNFINISHED)
-    unbalanced = await _unbalanced_minor(ground)
+    unbalanced = await unbalanced_minor(ground.database)
     rows = [
         Row(
             "recovery",
@@ -94,24 +93,3 @@ async def _until_all_terminal(ground: Ground) -> None:
         if not await ground.database.transfers.count_documents(UNFINISHED, limit=1):
             return
         await asyncio.sleep(LOOK_EVERY_S)
-
-
-async def _unbalanced_minor(ground: Ground) -> int:
-    """What the wallets hold beyond what was ever deposited; nothing is in transit now."""
-    held = await _sum(ground, "wallets", [{"$group": _total("$balance")}])
-    deposits: list[dict[str, Any]] = [
-        {"$match": {"leg": "deposit"}},
-        {"$unwind": "$postings"},
-        {"$match": {"$expr": {"$eq": ["$postings.account", "$wallet_id"]}}},
-        {"$group": _total("$postings.amount")},
-    ]
-    return held - await _sum(ground, "journal", deposits)
-
-
-def _total(of: str) -> dict[str, Any]:
-    return {"_id": None, "total": {"$sum": of}}
-
-
-async def _sum(ground: Ground, collection: str, stages: list[dict[str, Any]]) -> int:
-    cursor = await ground.database[collection].aggregate(stages)
-    return sum([int(found["total"]) async for found in cursor])

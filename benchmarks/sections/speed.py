@@ -1,31 +1,20 @@
 """How many transfers a second, against what Temporal alone can do on the same server."""
 
-import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 
 from benchmarks import svg
 from benchmarks.bare_temporal import BareTemporal, bare_temporal, in_a_loop
 from benchmarks.figures import Mark, Row, each, ratios
 from benchmarks.ground import Ground
-from benchmarks.jobs import Tally
 from benchmarks.orders import spread
-from benchmarks.outcome import Chart, CpuLine, Outcome
-from benchmarks.processes import CpuMeter
+from benchmarks.outcome import Chart, Outcome
 from benchmarks.rounds import by_turns
+from benchmarks.turns import Turn, cpu_line, metered
 
 PAYFLOW = "PayFlow over HTTP"
 THREE = "Temporal: 3 no-op activities"
 EMPTY = "Temporal: empty, eager start"
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What a turn did, and the CPU seconds each process used meanwhile."""
-
-    tally: Tally
-    cpu_s: dict[str, float]
 
 
 async def measure(ground: Ground) -> Outcome:
@@ -36,7 +25,7 @@ async def measure(ground: Ground) -> Outcome:
         for name in (THREE, EMPTY):
             await contenders[name]()  # warm as well
         turns = await by_turns(contenders, ground.options.rounds)
-    rates = {name: each(found, lambda turn: turn.tally.per_second) for name, found in turns.items()}
+    rates = {name: each(found, lambda turn: turn.per_second) for name, found in turns.items()}
     return Outcome(
         rows=_rows(rates, ground.options.callers),
         charts=[
@@ -46,7 +35,7 @@ async def measure(ground: Ground) -> Outcome:
                 svg.bars("Completed per second: median, lowest to highest round", "/s", rates),
             )
         ],
-        cpu=[_cpu_line(name, found) for name, found in turns.items()],
+        cpu=[cpu_line(name, found) for name, found in turns.items()],
         raw={"speed": {"per_second": rates}},
     )
 
@@ -56,16 +45,10 @@ def _contenders(ground: Ground, bare: BareTemporal) -> dict[str, Callable[[], Aw
     orders = spread(ground.town, callers)
     loop = partial(in_a_loop, callers=callers, seconds=seconds)
     return {
-        PAYFLOW: lambda: _metered(ground, ground.turn(orders)),
-        THREE: lambda: _metered(ground, loop(bare.three_activities)),
-        EMPTY: lambda: _metered(ground, loop(bare.empty)),
+        PAYFLOW: lambda: metered(ground, ground.turn(orders)),
+        THREE: lambda: metered(ground, loop(bare.three_activities)),
+        EMPTY: lambda: metered(ground, loop(bare.empty)),
     }
-
-
-async def _metered(ground: Ground, work: Awaitable[Tally]) -> Turn:
-    own, others = CpuMeter({"bare worker": [os.getpid()]}), ground.meter()
-    tally = await work
-    return Turn(tally, {**others.used(), **own.used()})
 
 
 def _rows(rates: dict[str, list[float]], callers: int) -> list[Row]:
@@ -91,9 +74,3 @@ def _rows(rates: dict[str, list[float]], callers: int) -> list[Row]:
 def _against(rates: dict[str, list[float]], ours: str, theirs: str) -> str:
     middle = {name: sorted(rates[name])[len(rates[name]) // 2] for name in (ours, theirs)}
     return f"{middle[ours]:.1f}/s against {middle[theirs]:.1f}/s"
-
-
-def _cpu_line(name: str, turns: list[Turn]) -> CpuLine:
-    done = sum(turn.tally.answered for turn in turns)
-    used = {process: sum(turn.cpu_s[process] for turn in turns) for process in turns[0].cpu_s}
-    return CpuLine(name, {process: seconds * 1_000 / done for process, seconds in used.items()})

@@ -1,19 +1,26 @@
 """The containers' files: they parse, they name settings that exist, the image carries no extras."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from api.preferences import MAX_WAIT_S
+from api.server import KEEP_ALIVE_S
 from payflow.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = ROOT / "Dockerfile"
 COMPOSE = ROOT / "docker-compose.yml"
 PRODUCTION = ROOT / "docker-compose.prod.yml"
+SCALE = ROOT / "docker-compose.scale.yml"
+PROXY = ROOT / "deploy" / "nginx.conf"
+OURS = ("api", "worker", "relay")
 PROGRAM = Path(sys.executable).with_name("docker-compose")
 DEMANDED = {
     "PAYFLOW_JWT_KEYS": '{"keys": [{}]}',
@@ -45,22 +52,70 @@ def test_production_says_what_is_missing(name: str) -> None:
     assert f"required variable {name} is missing" in said
 
 
-@pytest.mark.parametrize("file", [DOCKERFILE, COMPOSE, PRODUCTION], ids=lambda file: file.name)
+@needs_compose
+@pytest.mark.parametrize("below", [(COMPOSE,), (COMPOSE, PRODUCTION)], ids=["dev", "production"])
+def test_the_scaled_stack_parses_over_either(below: tuple[Path, ...]) -> None:
+    assert _config(*below, SCALE, env=DEMANDED) == (0, "")
+
+
+@needs_compose
+def test_the_scaled_stack_has_several_of_ours_behind_one_door() -> None:
+    services = _services(COMPOSE, PRODUCTION, SCALE)
+
+    replicas = {name: services[name]["deploy"].get("replicas", 1) for name in OURS}
+    assert all(count > 1 for count in replicas.values()), replicas
+    assert not any(services[name].get("ports") for name in OURS)
+    (door,) = services["proxy"]["ports"]
+    assert (door["host_ip"], door["target"]) == ("127.0.0.1", 8080)
+    assert "container_name" not in str(services)
+
+
+@needs_compose
+def test_scaling_takes_nothing_of_what_a_service_is_held_to() -> None:
+    alone, scaled = _services(COMPOSE, PRODUCTION), _services(COMPOSE, PRODUCTION, SCALE)
+
+    for name in OURS:
+        kept = ("environment", "read_only", "cap_drop", "security_opt", "stop_grace_period")
+        assert all(scaled[name].get(key) == alone[name].get(key) for key in kept)
+    assert set(alone["mongo"]["command"]) - set(scaled["mongo"]["command"]) == {
+        "--wiredTigerCacheSizeGB=0.5"
+    }
+    assert all("limits" in service["deploy"]["resources"] for service in scaled.values())
+
+
+def test_the_proxy_lets_through_what_the_api_takes() -> None:
+    text = PROXY.read_text()
+    size = re.search(r"client_max_body_size (\d+)m;", text)
+    patience = re.search(r"proxy_read_timeout (\d+)s;", text)
+    idle = re.search(r"keepalive_timeout (\d+)s;", text)
+
+    assert size and int(size[1]) * 1024 * 1024 >= Settings().max_batch_bytes
+    assert patience and int(patience[1]) > MAX_WAIT_S
+    assert idle and int(idle[1]) < KEEP_ALIVE_S
+    assert "non_idempotent" not in text
+    assert text.count("{") == text.count("}")
+
+
+@pytest.mark.parametrize(
+    "file", [DOCKERFILE, COMPOSE, PRODUCTION, SCALE], ids=lambda file: file.name
+)
 def test_every_name_is_a_setting(file: Path) -> None:
     named = set(re.findall(r"PAYFLOW_[A-Z_]+", file.read_text()))
 
     assert named <= {f"PAYFLOW_{name.upper()}" for name in Settings.model_fields}
 
 
-def test_ports_are_open_to_this_machine_only() -> None:
-    published = re.findall(r'^ +- "(\S+:\d+)"$', COMPOSE.read_text(), re.MULTILINE)
+@pytest.mark.parametrize("file", [COMPOSE, SCALE], ids=lambda file: file.name)
+def test_ports_are_open_to_this_machine_only(file: Path) -> None:
+    published = re.findall(r'^ +- "(\S+:\d+)"$', file.read_text(), re.MULTILINE)
 
     assert published
     assert all(port.startswith("127.0.0.1:") for port in published)
 
 
-def test_mongod_gives_dead_transactions_up_as_soon_as_the_embedded_one() -> None:
-    assert "transactionLifetimeLimitSeconds=10" in COMPOSE.read_text()
+@pytest.mark.parametrize("file", [COMPOSE, SCALE], ids=lambda file: file.name)
+def test_mongod_gives_dead_transactions_up_as_soon_as_the_embedded_one(file: Path) -> None:
+    assert "transactionLifetimeLimitSeconds=10" in file.read_text()
 
 
 def test_the_image_is_built_in_two_stages_and_runs_as_nobody_of_importance() -> None:
@@ -93,10 +148,25 @@ def _instructions(name: str) -> list[str]:
     return re.findall(rf"^{name} (.+)$", DOCKERFILE.read_text(), re.MULTILINE)
 
 
+def _services(*files: Path) -> dict[str, Any]:
+    """The services as Compose reads them, laid over each other."""
+    done = _compose(*files, "--format", "json", env=DEMANDED)
+    assert done.returncode == 0, done.stderr
+    services: dict[str, Any] = json.loads(done.stdout)["services"]
+    return services
+
+
 def _config(*files: Path, env: dict[str, str]) -> tuple[int, str]:
     """The exit code of ``docker-compose config -q``, and what it said."""
-    done = subprocess.run(
-        [PROGRAM, *(word for file in files for word in ("-f", file)), "config", "-q"],
+    done = _compose(*files, "-q", env=env)
+    return done.returncode, done.stderr
+
+
+def _compose(*words: Path | str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """``docker-compose config`` of the files, with the options behind them."""
+    files = [word for path in words if isinstance(path, Path) for word in ("-f", str(path))]
+    return subprocess.run(
+        [PROGRAM, *files, "config", *(word for word in words if isinstance(word, str))],
         # a .env of whoever runs the tests is not looked at
         env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", "COMPOSE_DISABLE_ENV_FILE": "1"}
         | env,
@@ -106,4 +176,3 @@ def _config(*files: Path, env: dict[str, str]) -> tuple[int, str]:
         timeout=60,
         check=False,
     )
-    return done.returncode, done.stderr
