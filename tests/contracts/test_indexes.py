@@ -18,6 +18,7 @@ from payflow.settings import Settings
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.connection import bind_documents, missing_indexes
 from payflow.storage.documents import OPEN, UNFINISHED
+from payflow.storage.feed import events_wanted
 from payflow.storage.identity import new_id
 from payflow.storage.mapping import from_transfer
 from payflow.storage.transfers import index_for, transfers_wanted
@@ -27,6 +28,8 @@ PAST = 3_000
 LIMIT = 21
 ALICE = Principal("usr_7", Role.USER)
 OPERATOR = Principal("usr_OPERATOR", Role.OPERATOR)
+
+TYPES = ["transfer.initiated", "transfer.debited", "transfer.credited", "transfer.completed"]
 
 Plan = dict[str, Any]
 
@@ -60,6 +63,7 @@ async def books(pair: EmbeddedStack) -> AsyncIterator[BooksCollections]:
         if not await kept.transfers.estimated_document_count():
             await kept.transfers.insert_many([past_transfer(n) for n in range(PAST)])
             await kept.journal.insert_many([past_entry(n) for n in range(PAST)])
+            await kept.journal.database.feed.insert_many([past_event(n) for n in range(PAST)])
         yield kept
 
 
@@ -70,6 +74,17 @@ def past_entry(number: int) -> dict[str, Any]:
         "wallet_id": f"wal_{number % 5}",
         "wallet_sequence": 1 + number // 5,
         "idempotency": {"user_id": f"usr_{number % 5}", "key": f"key-{number}"},
+        "created_at": START + timedelta(seconds=number),
+    }
+
+
+def past_event(number: int) -> dict[str, Any]:
+    return {
+        "_id": number + 1,
+        "event_id": f"evt_{number}",
+        "event": {"type": TYPES[number % len(TYPES)]},
+        "audience": [f"usr_{number % 50}", f"usr_{(number + 1) % 50}"],
+        "transfer_id": f"trf_{number // 4}",
     }
 
 
@@ -154,3 +169,40 @@ async def test_the_sweep_reads_what_is_unfinished_and_nothing_else(
 async def test_closing_a_wallet_reads_what_may_still_come_back(books: BooksCollections) -> None:
     query = {"source_wallet_id": "wal_0", "status": {"$in": ["debited", "refunding"]}}
     check(await explained(books.transfers, query, limit=1, hint=OPEN), 1)
+
+
+@pytest.mark.parametrize(
+    ("user_id", "types", "transfer_id", "at_most"),
+    [
+        ("usr_7", (), None, LIMIT),
+        ("usr_7", ("transfer.debited", "transfer.completed"), None, LIMIT + 2),
+        ("usr_NOBODY", (), None, 0),
+        (None, (), None, LIMIT),
+        (None, ("transfer.debited",), None, LIMIT),
+        (None, ("wallet.deposited", "transfer.failed"), None, 0),
+        (None, (), "trf_600", 4),
+        ("usr_0", (), "trf_600", 4),
+    ],
+    ids=str,
+)
+async def test_a_page_of_events_reads_a_page(
+    books: BooksCollections,
+    user_id: str | None,
+    types: tuple[str, ...],
+    transfer_id: str | None,
+    at_most: int,
+) -> None:
+    feed = books.journal.database.feed
+    for position in (0, 1_000):
+        query = events_wanted(position, user_id, types, transfer_id)
+        check(await explained(feed, query, {"_id": 1}, LIMIT), at_most)
+
+
+async def test_what_is_placed_already_is_one_read_an_event(books: BooksCollections) -> None:
+    query = {"event_id": {"$in": ["evt_1", "evt_500", "evt_UNKNOWN"]}}
+    check(await explained(books.journal.database.feed, query), 2)
+
+
+async def test_the_journal_is_compared_by_age(books: BooksCollections) -> None:
+    query = {"created_at": {"$gte": START + timedelta(seconds=PAST - 10)}}
+    check(await explained(books.journal, query, {"created_at": 1, "_id": 1}, LIMIT), 10)
