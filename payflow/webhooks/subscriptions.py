@@ -123,7 +123,7 @@ class Subscriptions:
         if not changes:
             return before
         after = await self._endpoints.change(endpoint_id, viewer, changes)
-        if after.status is not before.status:
+        if "status" in changes:
             await self._records.set_waiting(endpoint_id, after.status)
         return after
 
