@@ -130,14 +130,14 @@ class JournalDocument(StoredDocument):
     currency: str | None = None  # a mark that concerns no money has none
     postings: list[dict[str, Any]] = Field(default_factory=list)
     transfer_id: str | None = None
-    endpoint_id: str | None = None  # a test event is for this webhook endpoint alone
-    audience: list[str] | None = None  # who may see the event, where no party or owner says it
     movement_id: str | None = None
     wallet_id: str | None = None
     wallet_sequence: int | None = None
     balance_after: int | None = None
     entry_id: str
     event: dict[str, Any]
+    audience: list[str] = Field(default_factory=list)  # users who may see the event
+    endpoint_id: str | None = None  # the one webhook endpoint the event is for
     idempotency: dict[str, str] | None = None
     origin: dict[str, Any] | None = None
     note: dict[str, str] | None = None
