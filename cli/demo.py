@@ -1,4 +1,4 @@
-"""``payflow demo``: the product in five acts, on a stack of its own, leaving nothing behind."""
+"""``payflow demo``: the product in six acts, on a stack of its own, leaving nothing behind."""
 
 import asyncio
 import secrets
@@ -12,6 +12,7 @@ from cli.configuration import load_settings
 from cli.demo_bank import TERMINAL, Bank, Person
 from cli.demo_folder import passing_folder
 from cli.demo_show import Show
+from cli.demo_webhook import open_subscriber
 from cli.errors import CliError
 from cli.operators import create_operator
 from cli.reporter import reporter_for
@@ -35,7 +36,9 @@ async def _on_a_stack_of_its_own() -> None:
         async with passing_folder(settings.data_dir) as folder:
             # Processes apart, so that the worker can be killed and the API still answers.
             layout = Layout(apis=1, workers=1)
-            options = StackOptions(folder, layout=layout, env={"PAYFLOW_ENV": "dev"})
+            # The subscriber of the last act listens on this machine.
+            env = {"PAYFLOW_ENV": "dev", "PAYFLOW_WEBHOOK_ALLOW_PRIVATE": "true"}
+            options = StackOptions(folder, layout=layout, env=env)
             stack = EmbeddedStack(options, reporter_for(console))
             stop_on_signals(stack)
             async with stack, Bank(stack.addresses.api_url) as bank:
@@ -56,6 +59,7 @@ async def _play(stack: EmbeddedStack, settings: Settings, show: Show) -> None:
     await _a_refusal(show, alice, bob)
     await _a_compensation(show, alice, bob, operator)
     await _a_killed_worker(stack, show, alice, bob, operator)
+    await _a_webhook(show, alice)
 
     show.act("Where to look")
     show.say(
@@ -112,6 +116,20 @@ async def _a_killed_worker(
     transfer = await show.bank.watch(alice, transfer, *TERMINAL)
     show.say(f"It went on where it was: done {time.monotonic() - killed_at:.1f} s after the kill.")
     await show.outcome(transfer, status="completed")
+
+
+async def _a_webhook(show: Show, alice: Person) -> None:
+    show.act(
+        "A webhook: Alice's program is told",
+        "It verifies the signature with the stock Standard Webhooks package, not with our code.",
+    )
+    async with open_subscriber() as subscriber:
+        endpoint = await show.bank.subscribe(alice, subscriber.url)
+        delivery = await show.bank.send_test(alice, endpoint)
+        event = await subscriber.next_event(endpoint["secret"])
+    if event["id"] != delivery["event_id"]:
+        raise CliError(f"{event['id']} arrived, and {delivery['event_id']} was sent.")
+    show.say(f"{event['id']} ({event['type']}) arrived and is [bold]verified[/bold].")
 
 
 async def _register(show: Show, name: str) -> Person:

@@ -7,7 +7,7 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import BulkWriteError
 
-from payflow.domain.errors import NotFound
+from payflow.domain.errors import BooksUnavailable, NotFound
 from payflow.domain.event_ports import FeedEvent
 from payflow.domain.identifiers import Prefix
 from payflow.domain.ports import Clock, Page
@@ -44,6 +44,12 @@ OVERDUE_PER_ENDPOINT = 64  # a look starts no more of one endpoint's, so no back
 EARLY_S = 0.5  # clocks of two machines; a wait that is over by less is over
 WOKEN_AT_ONCE = 200  # workflows told of a cancellation; the rest find out at their next attempt
 _DUPLICATE_KEY = 11_000
+
+WAITED_FOR: list[dict[str, Any]] = [
+    {"$match": {"status": PENDING}},
+    {"$sort": {"status": 1, "endpoint_id": 1, "due_at": 1}},
+    {"$group": {"_id": "$endpoint_id", "due_at": {"$first": "$due_at"}}},
+]
 
 
 class MongoDeliveries:
@@ -192,7 +198,11 @@ class MongoDeliveries:
         now = self._clock.now()
         overdue: list[str] = []
         with translated():
-            for endpoint_id in await self._waited_for(now):
+            waited_for = await self._waited_for()
+            await self._release([one for one, due_at in waited_for.items() if due_at is None])
+            for endpoint_id, due_at in waited_for.items():
+                if due_at is not None and due_at > now:
+                    continue
                 query = {"status": PENDING, "endpoint_id": endpoint_id, "due_at": {"$lt": now}}
                 cursor = self._deliveries.find(
                     query, {"_id": 1}, sort=[("due_at", ASCENDING)], limit=OVERDUE_PER_ENDPOINT
@@ -205,17 +215,21 @@ class MongoDeliveries:
                 )
         return overdue
 
-    async def _waited_for(self, now: datetime) -> Sequence[str]:
-        """The endpoints with something overdue, by one step through the index for each."""
-        cursor = await self._deliveries.aggregate(
-            [
-                {"$match": {"status": PENDING}},
-                {"$sort": {"status": 1, "endpoint_id": 1, "due_at": 1}},
-                {"$group": {"_id": "$endpoint_id", "due_at": {"$first": "$due_at"}}},
-            ]
-        )
-        found = await cursor.to_list()
-        return [one["_id"] for one in found if one["due_at"] is None or one["due_at"] < now]
+    async def _waited_for(self) -> Mapping[str, datetime | None]:
+        """When the first pending delivery of each endpoint is due; None where one is held back.
+
+        One step through the index for each endpoint, however many deliveries it has.
+        """
+        cursor = await self._deliveries.aggregate(WAITED_FOR)
+        return {one["_id"]: one["due_at"] for one in await cursor.to_list()}
+
+    async def _release(self, held_back: Sequence[str]) -> None:
+        """Make due what was put on record for a paused endpoint just as it was resumed."""
+        paused = {"_id": {"$in": held_back}, "status": EndpointStatus.PAUSED.value}
+        still = set(await _ids(self._endpoints.find(paused, {"_id": 1}))) if held_back else set()
+        for endpoint_id in held_back:
+            if endpoint_id not in still:
+                await self.set_waiting(endpoint_id, EndpointStatus.ENABLED)
 
     def _new(self, event: FeedEvent, endpoint: Endpoint) -> dict[str, Any]:
         now = self._clock.now()
@@ -230,9 +244,12 @@ class MongoDeliveries:
         try:
             await self._deliveries.insert_many(new, ordered=False)
         except BulkWriteError as error:
-            failures = (error.details or {}).get("writeErrors", [])
-            if not failures or any(one["code"] != _DUPLICATE_KEY for one in failures):
-                raise
+            details = error.details or {}
+            failures = details.get("writeErrors", [])
+            if details.get("writeConcernErrors") or any(
+                one["code"] != _DUPLICATE_KEY for one in failures
+            ):
+                raise BooksUnavailable from error  # not all of them are on record for certain
             return {new[one["index"]]["_id"] for one in failures}
         return set()
 

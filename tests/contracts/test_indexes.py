@@ -14,6 +14,7 @@ from payflow.domain.money import Money
 from payflow.domain.ports import TransferFilter
 from payflow.domain.transfers import Transfer, TransferStatus
 from payflow.domain.users import Principal, Role
+from payflow.domain.webhooks import DeliveryStatus
 from payflow.settings import Settings
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.connection import bind_documents, missing_indexes
@@ -21,7 +22,9 @@ from payflow.storage.documents import OPEN, UNFINISHED
 from payflow.storage.feed import events_wanted
 from payflow.storage.identity import new_id
 from payflow.storage.mapping import from_transfer
+from payflow.storage.transactions import Collection
 from payflow.storage.transfers import index_for, transfers_wanted
+from payflow.storage.webhook_deliveries import WAITED_FOR, deliveries_wanted
 from tests.fakes import START
 
 PAST = 3_000
@@ -206,3 +209,44 @@ async def test_what_is_placed_already_is_one_read_an_event(books: BooksCollectio
 async def test_the_journal_is_compared_by_age(books: BooksCollections) -> None:
     query = {"created_at": {"$gte": START + timedelta(seconds=PAST - 10)}}
     check(await explained(books.journal, query, {"created_at": 1, "_id": 1}, LIMIT), 10)
+
+
+@pytest.fixture
+async def deliveries(books: BooksCollections) -> Collection:
+    kept = books.client["payflow_indexes"]["webhook_deliveries"]
+    if not await kept.estimated_document_count():
+        await kept.insert_many([past_delivery(number) for number in range(PAST)])
+    return kept
+
+
+def past_delivery(number: int) -> dict[str, Any]:
+    at = START + timedelta(seconds=number)
+    return {
+        "_id": new_id(Prefix.DELIVERY, at),
+        "endpoint_id": f"whe_{number % 10}",
+        "status": ("pending", "failed", "succeeded", "succeeded")[number % 4],
+        "due_at": at,
+    }
+
+
+@pytest.mark.parametrize("status", [None, DeliveryStatus.FAILED])
+async def test_a_page_of_deliveries_reads_a_page(
+    deliveries: Collection, status: DeliveryStatus | None
+) -> None:
+    for after in (None, new_id(Prefix.DELIVERY, START + timedelta(seconds=2_000))):
+        query = deliveries_wanted("whe_3", status, after)
+        check(await explained(deliveries, query, {"_id": -1}, LIMIT), LIMIT)
+
+
+async def test_the_pick_up_takes_one_step_for_each_endpoint(deliveries: Collection) -> None:
+    command = {"aggregate": deliveries.name, "pipeline": WAITED_FOR, "cursor": {}}
+    plan = await deliveries.database.command({"explain": command, "verbosity": "executionStats"})
+    found = stages(plan)
+    assert "DISTINCT_SCAN" in found, found
+    assert not found & {"COLLSCAN", "SORT", "IXSCAN"}, found
+    overdue = {
+        "status": "pending",
+        "endpoint_id": "whe_2",
+        "due_at": {"$lt": START + timedelta(days=1)},
+    }
+    check(await explained(deliveries, overdue, {"due_at": 1}, LIMIT), LIMIT)

@@ -17,7 +17,13 @@ def test_the_demo_tells_its_story_and_leaves_nothing_behind(tmp_path: Path) -> N
     )
 
     assert shown.returncode == 0, shown.stdout + shown.stderr
-    for act in ("is completed", "did not have enough", "The money is back", "after the kill"):
+    for act in (
+        "is completed",
+        "did not have enough",
+        "The money is back",
+        "after the kill",
+        "verified",
+    ):
         assert act in shown.stdout
     assert shown.stdout.count("the wallets hold what came in, to the cent") == 5
     assert list((tmp_path / "data").iterdir()) == []

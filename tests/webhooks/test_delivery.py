@@ -88,12 +88,18 @@ async def test_a_failed_attempt_is_carried_on_by_a_worker(post: Post, owner: Pri
 async def test_what_a_killed_process_left_on_record_is_picked_up(
     post: Post, owner: Principal
 ) -> None:
+    records = post.storage.delivery_records
     async with receiver() as shop:
         endpoint, _ = await post.endpoint(owner, shop.url)
-        # on record, and then the process that was to try it is no more
-        await post.storage.delivery_records.open([event([owner.user_id])])
-        await post.delivered(endpoint, owner, within_s=60)
-    assert len(shop.requests) == 1
+        # on record, and then the process that was to try them is no more: with one it had begun
+        (_, begun) = await records.open([event([owner.user_id]), event([owner.user_id])])
+        assert isinstance(await records.take_turn(begun.delivery_id), Turn)
+        # and one was put on record as for a paused endpoint while that was resumed
+        await post.subscriptions.change(endpoint.id, owner, {"status": "paused"})
+        await records.open([event([owner.user_id])])
+        await post.storage.endpoints.change(endpoint.id, owner, {"status": "enabled"})
+        await post.delivered(endpoint, owner, count=3, within_s=90)
+    assert len(set(shop.ids)) == len(shop.ids) == 3
 
 
 async def test_deletion_stops_the_retries(
