@@ -124,7 +124,7 @@ def _subscriptions(settings: Settings, storage: Storage, couriers: Couriers) -> 
         endpoints=storage.endpoints,
         records=storage.delivery_records,
         couriers=couriers,
-        feed=None,
+        feed=storage.feed,
         clock=storage.clock,
     )
     guard = Guard(allow_private=settings.webhook_allow_private)

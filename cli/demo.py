@@ -59,7 +59,7 @@ async def _play(stack: EmbeddedStack, settings: Settings, show: Show) -> None:
     await _a_refusal(show, alice, bob)
     await _a_compensation(show, alice, bob, operator)
     await _a_killed_worker(stack, show, alice, bob, operator)
-    await _a_webhook(show, alice)
+    await _a_webhook(show, alice, bob)
 
     show.act("Where to look")
     show.say(
@@ -118,18 +118,21 @@ async def _a_killed_worker(
     await show.outcome(transfer, status="completed")
 
 
-async def _a_webhook(show: Show, alice: Person) -> None:
+async def _a_webhook(show: Show, alice: Person, bob: Person) -> None:
     show.act(
-        "A webhook: Alice's program is told",
+        f"A webhook: Bob's program is told that {show.money(1_00)} have come",
         "It verifies the signature with the stock Standard Webhooks package, not with our code.",
     )
     async with open_subscriber() as subscriber:
-        endpoint = await show.bank.subscribe(alice, subscriber.url)
-        delivery = await show.bank.send_test(alice, endpoint)
+        endpoint = await show.bank.subscribe(bob, subscriber.url, "transfer.completed")
+        transfer = await show.bank.send(alice, bob, 1_00, show.currency, wait=True)
         event = await subscriber.next_event(endpoint["secret"])
-    if event["id"] != delivery["event_id"]:
-        raise CliError(f"{event['id']} arrived, and {delivery['event_id']} was sent.")
-    show.say(f"{event['id']} ({event['type']}) arrived and is [bold]verified[/bold].")
+    if event["data"]["id"] != transfer["id"]:
+        raise CliError(f"{event['data']['id']} was told of, and {transfer['id']} was sent.")
+    show.say(
+        f"{event['type']} of {transfer['id']} arrived, number {event['sequence']} of its events, "
+        "and is [bold]verified[/bold]."
+    )
 
 
 async def _register(show: Show, name: str) -> Person:

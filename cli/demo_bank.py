@@ -109,10 +109,6 @@ class Bank:
         body = {"url": url, "event_types": event_types or ["*"]}
         return await self._ask("POST", "/v1/webhook-endpoints", owner, body=body)
 
-    async def send_test(self, owner: Person, endpoint: Json) -> Json:
-        """A test event to the endpoint; its delivery."""
-        return await self._ask("POST", f"/v1/webhook-endpoints/{endpoint['id']}/test", owner)
-
     async def rehearse(self, operator: Person, step: str, failure_type: str) -> None:
         """Make the step of every transfer fail in that way, always, until ``end_rehearsal``."""
         rule = {"step": step, "failure_type": failure_type, "failure_rate": 1}

@@ -59,7 +59,7 @@ class WebhookParts:
     endpoints: Endpoints
     records: DeliveryRecords
     couriers: Couriers
-    feed: Feed | None
+    feed: Feed
     clock: Clock
 
 
@@ -196,7 +196,7 @@ class Subscriptions:
         next_since = None
         if len(lost) > REPLAYED_AT_ONCE:
             next_since = (await self._records.get(lost[-1], viewer)).created_at
-        elif self._feed is not None:
+        else:
             missed, next_since = await self._open_missed(endpoint, self._feed, since)
             sent += missed
         # the pick-up comes for the others: a Temporal that is away holds this answer up only once

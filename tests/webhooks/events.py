@@ -1,4 +1,4 @@
-"""Events for the tests, as the relay hands them over, and a feed that holds them in memory."""
+"""Events for the tests, as the relay hands them over."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -31,32 +31,3 @@ def event(
         "data": {"object": "transfer", "id": transfer_id, "amount": 1250, "description": "Zürich"},
     }
     return FeedEvent(next(_positions), body, tuple(audience), transfer_id=transfer_id)
-
-
-class InMemoryFeed:
-    """``Feed`` in a process."""
-
-    def __init__(self, *events: FeedEvent) -> None:
-        self.events = list(events)
-
-    async def after(
-        self,
-        position: int,
-        *,
-        user_id: str | None,
-        types: Sequence[str] = (),
-        transfer_id: str | None = None,
-        limit: int = 100,
-    ) -> Sequence[FeedEvent]:
-        found = [
-            one
-            for one in self.events
-            if one.position > position
-            and (user_id is None or user_id in one.audience)
-            and (not types or one.type in types)
-            and transfer_id in (None, one.transfer_id)
-        ]
-        return found[:limit]
-
-    async def last_position(self) -> int:
-        return max((one.position for one in self.events), default=0)

@@ -99,7 +99,11 @@ async def post_of(
         sagas = TemporalSagas(await connect(settings), park_after_s=settings.park_after_s)
         couriers = TemporalCouriers(sagas)
         parts = WebhookParts(
-            storage.endpoints, storage.delivery_records, couriers, feed, storage.clock
+            storage.endpoints,
+            storage.delivery_records,
+            couriers,
+            feed or storage.feed,
+            storage.clock,
         )
         guard = Guard(allow_private=settings.webhook_allow_private)
         held.callback(guard.close)

@@ -14,7 +14,8 @@ from payflow.domain.webhook_ports import Turn
 from payflow.domain.webhooks import Attempt, DeliveryStatus, EndpointStatus, delivery_id
 from temporal.client import connect
 from temporal.names import delivery_workflow_id
-from tests.webhooks.events import InMemoryFeed, event
+from tests.fakes_feed import InMemoryFeed
+from tests.webhooks.events import event
 from tests.webhooks.post import Post, only, post_of, somebody, verified
 from tests.webhooks.receivers import OK, answering, receiver, status
 
