@@ -21,9 +21,9 @@ from workers.followers import BusFollower, DeliveriesFollower, Follower, Wake, f
 
 CAMPAIGN_S = 0.5  # between two looks at another's lease
 AGAIN_S = 0.5  # after MongoDB did not answer
-# At most one batch in this time: a transaction costs about 2 ms of CPU however many events it
-# has, so under load many share it. The first event after a quiet moment waits for nobody.
-PACE_S = 0.1
+# At most one batch in this time: a batch costs 3-5 ms of CPU however many events it has, so under
+# load many share it. The first event after a quiet moment waits for nobody.
+PACE_S = 0.2
 KEEP_TOKEN_S = 10.0  # how often a quiet relay renews its token; the oplog holds hours
 POLL_S = 1.0  # without change streams, and five times as long as a comparison takes
 RELEASE_WITHIN_S = 1.0
