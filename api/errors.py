@@ -3,7 +3,7 @@
 PayflowError
 ├── IdempotencyKeyRequired, IdempotencyKeyInvalid
 ├── CursorInvalid, PositionInvalid
-└── TooManyStreams, TooSlow, StreamClosed
+└── TooManyStreams
 """
 
 from payflow.domain.errors import PayflowError
@@ -54,18 +54,3 @@ class TooManyStreams(PayflowError):
 
     def __init__(self) -> None:
         super().__init__("Too many event streams are open here; try again, or read /v1/events.")
-
-
-class TooSlow(PayflowError):
-    """A stream's reader let too many events wait."""
-
-    code = "too_slow"
-
-    def __init__(self) -> None:
-        super().__init__("Too many events were waiting; come again with Last-Event-ID.")
-
-
-class StreamClosed(PayflowError):
-    """The server drains; the stream goes on elsewhere."""
-
-    code = "stream_closed"

@@ -14,8 +14,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from api.errors import StreamClosed, TooSlow
-from api.streams import Streams
+from api.streams import StreamClosed, Streams, TooSlow
 from payflow.domain.errors import PayflowError
 from payflow.domain.event_ports import FeedEvent
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from loguru import logger
 
-from api.errors import StreamClosed, TooManyStreams, TooSlow
+from api.errors import TooManyStreams
 from payflow.domain.errors import PayflowError
 from payflow.domain.event_ports import Feed, FeedEvent, News
 
@@ -22,6 +22,21 @@ BUFFER = 500  # events that may wait for one reader; who lets more wait is cut o
 NEWS_S = 1.0  # how long the feed is not looked at when nobody says that it has grown
 SETTLE_S = 0.02  # events come in groups; and no more than 50 looks a second for nothing
 AGAIN_S = 0.5  # after MongoDB did not answer
+
+
+class TooSlow(PayflowError):
+    """A stream is over: its reader let too many events wait."""
+
+    code = "too_slow"
+
+    def __init__(self) -> None:
+        super().__init__("Too many events were waiting; come again with Last-Event-ID.")
+
+
+class StreamClosed(PayflowError):
+    """A stream is over: the server drains; the stream goes on elsewhere."""
+
+    code = "stream_closed"
 
 
 @dataclass(frozen=True, slots=True)

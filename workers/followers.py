@@ -62,6 +62,7 @@ class Wake:
             BooksUnavailable: MongoDB does not answer.
         """
         while True:
+            heed_cancellation()
             grown = self._grown
             events = self._remembered(position) or await self._feed.after(
                 position, user_id=None, limit=AT_ONCE
@@ -118,6 +119,16 @@ class BusFollower:
         await self._bus.publish(events)
 
 
+def heed_cancellation() -> None:
+    """End a task that was told to, should a driver have taken the word for itself.
+
+    A client's clean-up can swallow the one CancelledError there is; a loop must not live on it.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 async def follow(follower: Follower, wake: Wake) -> None:
     """Let it take event after event until cancelled; a failure is its own, and passes."""
     warned = False
@@ -130,6 +141,7 @@ async def follow(follower: Follower, wake: Wake) -> None:
                 position = events[-1].position
                 warned = False
         except Exception as error:  # whatever fails there, the feed goes on
+            heed_cancellation()
             if not warned:
                 warned = True
                 logger.warning("{} cannot follow, trying again: {!r}", follower.name, error)

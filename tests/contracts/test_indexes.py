@@ -178,7 +178,7 @@ async def test_closing_a_wallet_reads_what_may_still_come_back(books: BooksColle
     ("user_id", "types", "transfer_id", "at_most"),
     [
         ("usr_7", (), None, LIMIT),
-        ("usr_7", ("transfer.debited", "transfer.completed"), None, LIMIT + 2),
+        ("usr_7", ("transfer.debited", "transfer.completed"), None, 2 * LIMIT),
         ("usr_NOBODY", (), None, 0),
         (None, (), None, LIMIT),
         (None, ("transfer.debited",), None, LIMIT),

@@ -6,8 +6,8 @@ from contextlib import aclosing
 
 import pytest
 
-from api.errors import StreamClosed, TooManyStreams, TooSlow
-from api.streams import BUFFER, PAGE, Streams, Wanted
+from api.errors import TooManyStreams
+from api.streams import BUFFER, PAGE, StreamClosed, Streams, TooSlow, Wanted
 from tests.fakes_feed import InMemoryFeed, event
 
 
