@@ -37,7 +37,8 @@ class _Waiter:
     async def rung(self, within_s: float) -> Transfer | None:
         """The ended transfer, or None when the books must be asked (or nobody rang)."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._event.wait(), within_s)
+            async with asyncio.timeout(within_s):
+                await self._event.wait()
         self._event.clear()
         return self._ended
 
