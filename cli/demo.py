@@ -126,9 +126,7 @@ async def _a_webhook(show: Show, alice: Person, bob: Person) -> None:
     async with open_subscriber() as subscriber:
         endpoint = await show.bank.subscribe(bob, subscriber.url, "transfer.completed")
         transfer = await show.bank.send(alice, bob, 1_00, show.currency, wait=True)
-        event = await subscriber.next_event(endpoint["secret"])
-    if event["data"]["id"] != transfer["id"]:
-        raise CliError(f"{event['data']['id']} was told of, and {transfer['id']} was sent.")
+        event = await subscriber.event_of(transfer["id"], endpoint["secret"])
     show.say(
         f"{event['type']} of {transfer['id']} arrived, number {event['sequence']} of its events, "
         "and is [bold]verified[/bold]."

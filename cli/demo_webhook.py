@@ -20,17 +20,26 @@ class Subscriber:
         self.url = ""
         self._arrived: asyncio.Queue[tuple[dict[str, str], bytes]] = asyncio.Queue()
 
-    async def next_event(self, secret: str) -> Mapping[str, Any]:
-        """The next event that arrives, verified by ``standardwebhooks``.
+    async def event_of(self, transfer_id: str, secret: str) -> Mapping[str, Any]:
+        """The first event of the transfer, verified by ``standardwebhooks`` like any other.
+
+        Others may come before it: what happened in the minute before an endpoint was made.
 
         Raises:
-            CliError: none arrives, or it does not verify.
+            CliError: none arrives, or one does not verify.
         """
+        while True:
+            event = await self._next_event(secret)
+            if event["data"]["id"] == transfer_id:
+                return event
+
+    async def _next_event(self, secret: str) -> Mapping[str, Any]:
         # of the development extra, like the demo's servers
         from standardwebhooks import Webhook, WebhookVerificationError  # noqa: PLC0415
 
         try:
-            headers, body = await asyncio.wait_for(self._arrived.get(), ARRIVES_WITHIN_S)
+            async with asyncio.timeout(ARRIVES_WITHIN_S):
+                headers, body = await self._arrived.get()
             event: Mapping[str, Any] = Webhook(secret).verify(body, headers)
         except TimeoutError:
             raise CliError("No webhook has arrived.") from None

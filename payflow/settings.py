@@ -106,6 +106,13 @@ class Settings(BaseSettings):
     webhook_secret_overlap_s: int = Field(
         86_400, ge=0, le=30 * 86_400, description="A rotated secret signs on for so long."
     )
+    webhook_retry_pace: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Factor on the pauses between attempts, to see retries sooner. Only 1 in "
+        "production.",
+    )
     webhook_disable_after_s: int = Field(
         5 * 86_400, ge=1, description="An endpoint that has failed for so long is disabled."
     )
@@ -142,6 +149,10 @@ class Settings(BaseSettings):
             raise ValueError(
                 "PAYFLOW_WEBHOOK_ALLOW_PRIVATE is for development: with it, subscribers reach "
                 "into your own network"
+            )
+        if self.webhook_retry_pace != 1:
+            raise ValueError(
+                "PAYFLOW_WEBHOOK_RETRY_PACE is for development: subscribers count on 1"
             )
 
     @property

@@ -45,6 +45,7 @@ async def open_attempts(
                 storage.clock,
                 couriers=couriers,
                 disable_after=timedelta(seconds=settings.webhook_disable_after_s),
+                pace=settings.webhook_retry_pace,
                 draw=random.random,
             )
     finally:

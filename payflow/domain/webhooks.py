@@ -156,17 +156,20 @@ def wants(endpoint: Endpoint, event: FeedEvent) -> bool:
     return happened_at >= endpoint.created_at - CLOCKS_DIFFER_BY
 
 
-def wait_before_next(tries: int, drawn: float, retry_after_s: float | None) -> float | None:
+def wait_before_next(
+    tries: int, drawn: float, retry_after_s: float | None, pace: float = 1.0
+) -> float | None:
     """Seconds until the attempt after ``tries`` of them, or None when there is none.
 
     Args:
         tries: attempts made so far, at least one.
         drawn: a number from 0 to 1; moves the wait by up to ±10 %.
         retry_after_s: what the subscriber asked for; it can only lengthen the wait, to a day.
+        pace: factor on the usual wait, 1 but for rehearsals.
     """
     if tries > len(RETRY_AFTER_S):
         return None
-    usual = RETRY_AFTER_S[tries - 1] * (1 - JITTER + 2 * JITTER * drawn)
+    usual = pace * RETRY_AFTER_S[tries - 1] * (1 - JITTER + 2 * JITTER * drawn)
     return max(usual, min(retry_after_s or 0.0, MAX_RETRY_AFTER_S))
 
 

@@ -33,6 +33,7 @@ class DeliveryAttempts:
         *,
         couriers: Couriers,
         disable_after: timedelta,
+        pace: float,
         draw: Callable[[], float],
     ) -> None:
         self._records = records
@@ -42,6 +43,7 @@ class DeliveryAttempts:
         self._clock = clock
         self._couriers = couriers
         self._disable_after = disable_after
+        self._pace = pace
         self._draw = draw
 
     async def attempt(self, delivery_id: str) -> Verdict:
@@ -53,7 +55,7 @@ class DeliveryAttempts:
         wait_s = None
         if not attempt.succeeded:
             tries = turn.delivery.tries + 1
-            wait_s = wait_before_next(tries, self._draw(), attempt.retry_after_s)
+            wait_s = wait_before_next(tries, self._draw(), attempt.retry_after_s, self._pace)
         return await self._settle(turn, attempt, wait_s)
 
     async def _send(self, turn: Turn) -> Attempt:

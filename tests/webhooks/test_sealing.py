@@ -82,6 +82,7 @@ def test_production_brings_keys_and_reaches_no_private_address() -> None:
     for change, why in (
         ({"webhook_keys": None}, "PAYFLOW_WEBHOOK_KEYS is required"),
         ({"webhook_allow_private": True}, "PAYFLOW_WEBHOOK_ALLOW_PRIVATE"),
+        ({"webhook_retry_pace": 0.5}, "PAYFLOW_WEBHOOK_RETRY_PACE"),
     ):
         with pytest.raises(ValidationError, match=why):
             Settings(**{**good, **change})
