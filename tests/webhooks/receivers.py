@@ -2,9 +2,13 @@
 
 import asyncio
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
+
+from payflow.storage.identity import SystemClock
 
 Behave = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -17,6 +21,7 @@ class Request:
 
     headers: dict[str, str]
     body: bytes
+    arrived_at: datetime = field(default_factory=SystemClock().now)
 
 
 @dataclass
@@ -28,10 +33,15 @@ class Receiver:
     connections: int = 0
     written: int = 0
     requests: list[Request] = field(default_factory=list)
+    tries: Counter[str] = field(default_factory=Counter)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/hook"
+
+    def take(self, request: Request) -> None:
+        self.requests.append(request)
+        self.tries[request.headers.get("webhook-id", "")] += 1
 
     @property
     def ids(self) -> list[str]:
@@ -56,7 +66,7 @@ async def receiver(
         tasks.add(task)
         try:
             with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                one.requests.append(await read_request(reader))
+                one.take(await read_request(reader))
                 await one.behave(reader, writer)
         finally:
             tasks.discard(task)
@@ -90,6 +100,25 @@ def answering(*answers: bytes) -> Behave:
         await writer.drain()
 
     return behave
+
+
+@asynccontextmanager
+async def refusing_twice() -> AsyncIterator[Receiver]:
+    """A listener that answers 500 to the first two attempts of each delivery."""
+
+    async def behave(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # nobody else has run since the request was taken
+        tries = one.tries[one.ids[-1]]
+        writer.write(OK if tries > 2 else status(500))
+        await writer.drain()
+
+    async with receiver(behave) as one:
+        yield one
+
+
+async def hanging(*_: object) -> None:
+    """Take the request and never answer."""
+    await asyncio.Event().wait()
 
 
 def status(code: int, *headers: str, body: bytes = b"") -> bytes:
