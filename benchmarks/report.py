@@ -40,7 +40,7 @@ METHOD = """## Method
   `POST` being sent until a `GET`, every 0.25 s, says that it has ended. What it moved is checked in
   the books, wallet by wallet, against the sum of its items.
 - A long past is written in bulk: documents as the books would have them, without their Temporal
-  histories. Both stacks run while either is measured.
+  histories and without their places in the feed. Both stacks run while either is measured.
 - Memory is what the kernel counts as resident. CPU is user and system time of all threads, from
   `/proc`, divided by what was done in those turns; it has steps of 10 ms.
 - The start is timed from the command to `stack.json`, which is written when everything answers.
