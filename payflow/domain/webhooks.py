@@ -82,6 +82,7 @@ class Endpoint:
     status: EndpointStatus = EndpointStatus.ENABLED
     disabled_reason: str | None = None
     failing_since: datetime | None = None
+    answered_in_ms: int | None = None  # the last attempt, successful or not
 
 
 @dataclass(frozen=True, slots=True)

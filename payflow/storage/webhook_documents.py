@@ -28,6 +28,7 @@ class WebhookEndpointDocument(StoredDocument):
     status: EndpointStatus
     disabled_reason: str | None = None
     failing_since: datetime | None = None
+    answered_in_ms: int | None = None
     secrets: list[SealedSecretFields]
     turns: list[dict[str, Any]] = Field(default_factory=list)
     created_at: datetime

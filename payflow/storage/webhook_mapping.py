@@ -35,6 +35,7 @@ def to_endpoint(fields: Fields) -> Endpoint:
         status=EndpointStatus(fields["status"]),
         disabled_reason=fields["disabled_reason"],
         failing_since=fields["failing_since"],
+        answered_in_ms=fields.get("answered_in_ms"),
     )
 
 

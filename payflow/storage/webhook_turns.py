@@ -18,8 +18,8 @@ from payflow.storage.webhook_mapping import to_endpoint
 
 WHILE_FAILING = 2  # places of an endpoint that fails: its others would only wait for time-outs
 RECORDING_S = 15.0  # after the answer: writing the attempt down while MongoDB elects
-USUAL_ANSWER_S = 0.5  # how long a good subscriber takes, to guess when a place is free
-SHORTEST_WAIT_S, LONGEST_WAIT_S = 1.0, 3_600.0
+USUAL_ANSWER_S = 0.5  # of one that was never asked, to guess when a place is free
+SHORTEST_WAIT_S, LONGEST_WAIT_S = 1.0, 300.0  # one that is well again waits no longer than that
 
 
 class Turns:
@@ -67,14 +67,22 @@ class Turns:
     async def hand_back(
         self, endpoint_id: str, delivery_id: str, attempt: Attempt
     ) -> Endpoint | None:
-        """Free the place, and note since when the endpoint fails; None when it was deleted."""
+        """Free the place, note since when it fails and how long it took; None: it is deleted."""
         others = {
             "$filter": {"input": "$turns", "cond": {"$ne": ["$$this.delivery_id", delivery_id]}}
         }
         since = None if attempt.succeeded else {"$ifNull": ["$failing_since", attempt.at]}
         found = await self._endpoints.find_one_and_update(
             {"_id": endpoint_id},
-            [{"$set": {"turns": others, "failing_since": since}}],
+            [
+                {
+                    "$set": {
+                        "turns": others,
+                        "failing_since": since,
+                        "answered_in_ms": attempt.duration_ms,
+                    }
+                }
+            ],
             return_document=ReturnDocument.AFTER,
         )
         return to_endpoint(found) if found else None
@@ -82,7 +90,8 @@ class Turns:
     def wait_s(self, endpoint: Endpoint, backlog: int) -> float:
         """When to ask again: about when the backlog will be done, so that few ask in vain."""
         failing = endpoint.failing_since is not None
-        answer_s = self._timeout_s if failing else USUAL_ANSWER_S
+        known = endpoint.answered_in_ms is not None
+        answer_s = (endpoint.answered_in_ms or 0) / 1_000 if known else USUAL_ANSWER_S
         places = min(WHILE_FAILING, self._places) if failing else self._places
         guess_s = backlog * answer_s / places
         spread = random.uniform(0.5, 1.5)  # noqa: S311  # nosec B311  # no secret
