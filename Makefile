@@ -36,7 +36,7 @@ up: install ## Run the whole stack until Ctrl-C
 test: install ## Run the tests against the real parts, two files at a time
 	$(BIN)/pytest -n 2 --dist loadfile
 
-chaos: install ## The long storm: 2,000 transfers, eight kills, snapshots all the while
+chaos: install ## The long storms: transfers and their events, while processes are killed
 	PAYFLOW_STORM=long $(BIN)/pytest tests/chaos -rP
 
 bench: install ## Measure ratios, write docs/performance.md: BENCH=--quick, --soak, '--only batches', --help
