@@ -6,7 +6,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +15,8 @@ from time import monotonic
 import uvloop
 
 from benchmarks import report
+from benchmarks.errors import BenchFailed
+from benchmarks.numbers import Circumstances, Measured, read_numbers, write_numbers
 from benchmarks.options import FULL, QUICK, SOAK_TRANSFERS, Options
 from benchmarks.run import SECTIONS, Run
 from cli.configuration import load_settings
@@ -29,6 +31,8 @@ STAGE = "run-"
 def main() -> int:
     """Run, write, say where; 1 when a section gave no figures."""
     arguments = _parser().parse_args()
+    if arguments.page:
+        return _page_of(arguments.page)
     wanted = arguments.only or SECTIONS
     options = _options(arguments)
     folder = DataFolder(load_settings().data_dir / "bench")
@@ -44,14 +48,25 @@ def main() -> int:
     except CliError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    it = report.Circumstances(at, monotonic() - begun, options, run.machine)
-    print(f"{it.took_s:.0f} s. Numbers: {report.write_numbers(run.outcome, it, folder.root)}")
+    it = Circumstances(at, monotonic() - begun, options, run.machine)
+    measured = Measured(run.outcome, it)
+    print(f"{it.took_s:.0f} s. Numbers: {write_numbers(measured, folder.root)}")
     if arguments.only:
-        print("The page is written by whole runs only.")
+        print("The page is written by whole runs, or by --page.")
     else:
-        report.write_page(run.outcome, it)
+        report.write_page(measured)
         print(f"Page: {report.PAGE}")
     return 1 if run.failed else 0
+
+
+def _page_of(paths: Sequence[Path]) -> int:
+    try:
+        report.write_page(*map(read_numbers, paths))
+    except BenchFailed as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"Page: {report.PAGE}")
+    return 0
 
 
 @contextmanager
@@ -82,6 +97,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--past", type=int, help="finished transfers of the long past")
     parser.add_argument("--transfers", type=int, help="transfers of the memory rows")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, help="these sections, no page")
+    parser.add_argument(
+        "--page",
+        nargs="+",
+        type=Path,
+        metavar="NUMBERS",
+        help="measure nothing: write the page from runs' numbers, the later over the earlier",
+    )
     return parser
 
 

@@ -75,6 +75,8 @@ class Row:
             "more_is_better": self.mark.more_is_better,
             "verdict": self.verdict.replace("*", ""),
             "against": self.against,
+            "short": self.short,
+            "instead": self.instead.key if self.instead else None,
         }
 
 

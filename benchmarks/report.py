@@ -1,11 +1,9 @@
-"""Writes what a run found: the page with its plots, and the raw numbers."""
+"""Writes what runs have found: the page with its plots."""
 
-import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.figures import Row
-from benchmarks.options import Options
+from benchmarks.numbers import Measured, joined
 from benchmarks.outcome import CpuLine, Outcome
 
 ROOT = Path(__file__).parents[1]
@@ -47,45 +45,22 @@ METHOD = """## Method
 - Nothing else should run on the machine; what did shows in the spread.
 
 Again: `make bench`, `make bench BENCH=--quick` (two minutes), `make bench BENCH=--soak` (50,000
-transfers for the memory rows), `make bench BENCH='--past 1000000'`; `.venv/bin/python -m
-benchmarks --help` has the rest.
+transfers for the memory rows), `make bench BENCH='--past 1000000'`. A run of some sections
+(`--only`) leaves its numbers beside those of the whole one, and `--page` makes the page of both.
+`.venv/bin/python -m benchmarks --help` has the rest.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Circumstances:
-    """When, how and on what the run was made."""
-
-    at: str
-    took_s: float
-    options: Options
-    machine: dict[str, str]
-
-
-def write_page(outcome: Outcome, circumstances: Circumstances) -> None:
-    """Replace the page and its plots."""
+def write_page(*runs: Measured) -> None:
+    """Replace the page and its plots by what these runs found, the later over the earlier."""
+    outcome, machine = joined(runs), runs[-1].circumstances.machine
     IMAGES.mkdir(parents=True, exist_ok=True)
     for chart in outcome.charts:
         (IMAGES / f"{chart.name}.svg").write_text(chart.svg)
-    parts = [HEAD, _run(circumstances), _table(outcome.rows), _cpu(outcome.cpu)]
+    parts = [HEAD, *map(_run, runs), _table(outcome.rows), _cpu(outcome.cpu)]
     parts += ["\n".join(f"- {note}" for note in outcome.notes)] if outcome.notes else []
-    parts += [_plots(outcome), METHOD, _machine(circumstances.machine)]
+    parts += [_plots(outcome), METHOD, _machine(machine)]
     PAGE.write_text("\n".join(part for part in parts if part))
-
-
-def write_numbers(outcome: Outcome, circumstances: Circumstances, folder: Path) -> Path:
-    """Keep every sample in the data folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{circumstances.at.replace(':', '')}-{circumstances.options.kind}.json"
-    numbers = {
-        "circumstances": asdict(circumstances),
-        "rows": [row.facts() for row in outcome.rows],
-        "cpu_ms_per_operation": {line.contender: line.ms for line in outcome.cpu},
-        "notes": outcome.notes,
-        "raw": outcome.raw,
-    }
-    path.write_text(json.dumps(numbers, indent=1))
-    return path
 
 
 def printed(row: Row) -> str:
@@ -94,11 +69,12 @@ def printed(row: Row) -> str:
     return f"{_value(row, row.value):>9}  {verdict:<12} {row.figure} ({row.against})"
 
 
-def _run(it: Circumstances) -> str:
-    options = it.options
+def _run(run: Measured) -> str:
+    it, options = run.circumstances, run.circumstances.options
     said = (
         f"{it.at}, a {options.kind} run of {it.took_s / 60:.1f} minutes: {options.rounds} rounds, "
-        f"turns of {options.seconds:g} s, {options.callers} callers."
+        f"turns of {options.seconds:g} s, {options.callers} callers; load before it "
+        f"{it.machine.get('load before the run', 'not known')}."
     )
     if options.kind == "quick":
         said += (

@@ -1,6 +1,7 @@
 """A transfer drawn up from what was asked and the wallets it names; nothing is written here."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from payflow.domain.batches import BatchPlace
@@ -12,10 +13,19 @@ from payflow.domain.wallets import Wallet, WalletStatus
 from payflow.storage.identity import new_id
 
 
+@dataclass(frozen=True, slots=True)
+class Purse:
+    """What of a wallet never changes: all that a new transfer asks of it."""
+
+    id: str
+    owner_id: str
+    currency: str
+
+
 def draw_up(
     order: TransferOrder,
-    source: Wallet,
-    destination: Wallet,
+    source: Purse | Wallet,
+    destination: Purse | Wallet,
     now: datetime,
     place: BatchPlace | None = None,
 ) -> Transfer:

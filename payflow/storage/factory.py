@@ -35,6 +35,7 @@ from payflow.storage.feed import FeedCollections, MongoFeed
 from payflow.storage.identity import SystemClock
 from payflow.storage.posting import PostingEngine
 from payflow.storage.probes import MongoProbe, RedisProbe
+from payflow.storage.recent import RecentTransfers
 from payflow.storage.refresh_tokens import MongoRefreshTokens
 from payflow.storage.rehearsal import MongoRehearsal
 from payflow.storage.rehearsing import RehearsingBooks
@@ -94,7 +95,8 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
         feed_kept = FeedCollections.of(client, settings.mongo_database)
         bus = EventBus(redis, settings.mongo_database, settings.event_bus_length)
         rehearsal = MongoRehearsal()
-        async with PostingEngine(collections, clock, bell) as engine:
+        recent = RecentTransfers()
+        async with PostingEngine(collections, clock, bell, recent) as engine:
             books: Books = engine
             if settings.rehearsal_allowed:
                 books = RehearsingBooks(engine, rehearsal, random.random)
@@ -114,7 +116,11 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
                 rehearsal=rehearsal,
                 relay=RelayStorage(feed_kept, bus),
                 transfers=MongoTransfers(
-                    collections, clock, bell, Door(collections.transfers, settings.max_unfinished)
+                    collections,
+                    clock,
+                    bell,
+                    Door(collections.transfers, settings.max_unfinished),
+                    recent,
                 ),
                 wallets=MongoWallets(collections, clock),
             )

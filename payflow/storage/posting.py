@@ -30,6 +30,7 @@ from payflow.storage.idle_transactions import end_idle_transactions
 from payflow.storage.marks import park_transfer
 from payflow.storage.posting_group import OriginatedLeg, PostingGroup, wallet_of
 from payflow.storage.posting_items import PostingItems
+from payflow.storage.recent import RecentTransfers
 from payflow.storage.transactions import (
     JITTER_S,
     WriteConflict,
@@ -70,12 +71,15 @@ class _LaneTaken(Exception):
 class PostingEngine:
     """``Books`` over MongoDB, one per process: ``async with`` starts it, leaving drains it."""
 
-    def __init__(self, books: BooksCollections, clock: Clock, bell: TerminalBell) -> None:
+    def __init__(
+        self, books: BooksCollections, clock: Clock, bell: TerminalBell, recent: RecentTransfers
+    ) -> None:
         self._books = books
         self._client = books.client
         self._clock = clock
         self._bell = bell
-        self._group = PostingGroup(books, clock)
+        self._recent = recent
+        self._group = PostingGroup(books, clock, recent)
         self._items = PostingItems(books, clock)
         self._one_order = asyncio.Lock()
         self._reserved: frozenset[str] = frozenset()
@@ -264,9 +268,12 @@ class PostingEngine:
         try:
             verdict = await attempt(self._client, work)
         except Exception as error:
+            self._recent.forget(waiting.leg.request.transfer_id for waiting in group)
             for waiting in group:
                 waiting.contended = waiting.contended or is_conflict(error)
             raise
+        for entry in verdict.entries:
+            self._recent.remember(entry.transfer)
         for waiting, answer in zip(group, verdict.answers, strict=True):
             _resolve(waiting, answer)
         self._bell.ring(e.transfer for e in verdict.entries if e.transfer.status.is_terminal)

@@ -16,7 +16,7 @@ from payflow.domain.wallets import Wallet
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.identity import new_id
 from payflow.storage.mapping import from_entry, to_answer, to_transfer, to_wallet
-from payflow.storage.posting_group import guarded, move_transfers, wallet_updates
+from payflow.storage.posting_group import guarded, journaled, move_transfers, wallet_updates
 
 T = TypeVar("T")
 
@@ -114,9 +114,7 @@ class PostingItems:
         for part in _slices(entries, SLICE):
             making = asyncio.to_thread(_documents, part, origin)
             documents, *_ = await asyncio.gather(making, *filter(None, [inserting]))
-            inserting = asyncio.ensure_future(
-                self._books.journal.insert_many(documents, session=session)
-            )
+            inserting = asyncio.ensure_future(journaled(self._books.journal, documents, session))
         if inserting is not None:
             await inserting
 

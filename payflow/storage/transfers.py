@@ -34,7 +34,7 @@ from payflow.storage.books_collections import BooksCollections
 from payflow.storage.claims import find_claimed
 from payflow.storage.documents import ENDED, OPEN, UNFINISHED
 from payflow.storage.door import Door
-from payflow.storage.drawing import draw_up, paid_first
+from payflow.storage.drawing import Purse, draw_up, paid_first
 from payflow.storage.identity import lowest_id, new_id
 from payflow.storage.mapping import (
     claim_fields,
@@ -44,20 +44,31 @@ from payflow.storage.mapping import (
     to_wallet,
 )
 from payflow.storage.pages import page_of
+from payflow.storage.recent import RecentTransfers
 from payflow.storage.transactions import translated
+
+PURSES_KEPT = 10_000  # some 3 MB
+_PURSE = {"owner_id": 1, "currency": 1}
 
 
 class MongoTransfers:
     """The ``Transfers`` port."""
 
     def __init__(
-        self, books: BooksCollections, clock: Clock, bell: TerminalBell, door: Door
+        self,
+        books: BooksCollections,
+        clock: Clock,
+        bell: TerminalBell,
+        door: Door,
+        recent: RecentTransfers,
     ) -> None:
         self._books = books
         self._door = door
         self._clock = clock
         self._bell = bell
+        self._recent = recent
         self._acceptance = Acceptance(books)
+        self._purses: dict[str, Purse] = {}
 
     async def accept(self, order: TransferOrder, claim: IdempotencyClaim) -> Written[Transfer]:
         """Write the transfer and its ``:init`` document, or find what the key stands for."""
@@ -75,6 +86,7 @@ class MongoTransfers:
                 if winner := await self._claimed(claim):
                     return Written(winner, replayed=True)
             raise
+        self._recent.remember(transfer)
         return Written(transfer, replayed=False)
 
     async def get(self, transfer_id: str, viewer: Principal) -> Transfer:
@@ -128,6 +140,7 @@ class MongoTransfers:
         return to_transfer(fields) if fields else None
 
     async def _draw_up(self, order: TransferOrder) -> Transfer:
+        destination: Purse | Wallet | None
         source, destination = await self._named(order)
         if source is None or source.owner_id != order.payer_id:
             raise NotFound("wallet", order.source_wallet_id)
@@ -149,12 +162,20 @@ class MongoTransfers:
         init["idempotency"] = claim_fields(claim)
         await self._acceptance.write(init, from_transfer(transfer))
 
-    async def _named(self, order: TransferOrder) -> tuple[Wallet | None, Wallet | None]:
-        """The wallets the order names, in one round trip."""
-        names = [order.source_wallet_id, order.destination_wallet_id]
-        found = await self._books.wallets.find({"_id": {"$in": names}}).to_list()
-        wallets = {fields["_id"]: to_wallet(fields) for fields in found}
-        return wallets.get(names[0]), wallets.get(names[1] or "")
+    async def _named(self, order: TransferOrder) -> tuple[Purse | None, Purse | None]:
+        """The wallets the order names, in one round trip, or from memory."""
+        names = [order.source_wallet_id, order.destination_wallet_id or ""]
+        unknown = [name for name in names if name and name not in self._purses]
+        if unknown:
+            found = self._books.wallets.find({"_id": {"$in": unknown}}, _PURSE)
+            async for fields in found:
+                self._keep(Purse(fields["_id"], fields["owner_id"], fields["currency"]))
+        return self._purses.get(names[0]), self._purses.get(names[1])
+
+    def _keep(self, purse: Purse) -> None:
+        while len(self._purses) >= PURSES_KEPT:
+            del self._purses[next(iter(self._purses))]
+        self._purses[purse.id] = purse
 
     async def _wallet_of_email(self, email: str, currency: str) -> Wallet:
         """The oldest wallet of that person in that currency; one that is not closed goes first."""

@@ -1,13 +1,16 @@
 """The benchmark's page says what was missed and what was short; its plots are well-formed."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from benchmarks import report, svg
+from benchmarks.errors import BenchFailed
 from benchmarks.figures import Mark, Row
+from benchmarks.numbers import Circumstances, Measured, read_numbers, write_numbers
 from benchmarks.options import FULL, QUICK, Options
 from benchmarks.outcome import Chart, CpuLine, Outcome
 
@@ -19,8 +22,8 @@ def row(*samples: float, short: str = "", more: bool = True) -> Row:
     return Row("key", "this ÷ that", samples, Mark(2, 3, more), "4/s against 2/s", short=short)
 
 
-def circumstances(options: Options = FULL) -> report.Circumstances:
-    return report.Circumstances(AT, 90.0, options, {"cores": "2"})
+def measured(outcome: Outcome, options: Options = FULL) -> Measured:
+    return Measured(outcome, Circumstances(AT, 90.0, options, {"cores": "2"}))
 
 
 def parsed(text: str) -> ElementTree.Element:
@@ -35,20 +38,20 @@ def page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_missed_row_prints_missed(page: Path) -> None:
-    report.write_page(Outcome([row(1.0, 1.5, 5.0)]), circumstances())
+    report.write_page(measured(Outcome([row(1.0, 1.5, 5.0)])))
 
     wanted = "| **1.50 ×** | 1.00 × – 5.00 × | ≥ 2 × | ≥ 3 × | **missed** | 4/s against 2/s |"
     assert wanted in page.read_text()
 
 
 def test_a_short_row_says_how_short(page: Path) -> None:
-    report.write_page(Outcome([row(4.0, short="with 1 of 9")]), circumstances())
+    report.write_page(measured(Outcome([row(4.0, short="with 1 of 9")])))
 
     assert "| one sample | ≥ 2 × | ≥ 3 × | aim reached, but only with 1 of 9 |" in page.read_text()
 
 
 def test_less_is_better_where_the_mark_says_so(page: Path) -> None:
-    report.write_page(Outcome([row(4.0, more=False)]), circumstances())
+    report.write_page(measured(Outcome([row(4.0, more=False)])))
 
     assert "| ≤ 2 × | ≤ 3 × | **missed** |" in page.read_text()
 
@@ -57,7 +60,7 @@ def test_less_is_better_where_the_mark_says_so(page: Path) -> None:
 def test_a_quick_run_says_that_it_claims_nothing(
     page: Path, options: Options, claims: bool
 ) -> None:
-    report.write_page(Outcome([row(4.0)]), circumstances(options))
+    report.write_page(measured(Outcome([row(4.0)]), options))
 
     assert ("too short to claim anything" not in page.read_text()) is claims
 
@@ -65,7 +68,7 @@ def test_a_quick_run_says_that_it_claims_nothing(
 def test_notes_plots_and_the_machine_are_on_the_page(page: Path) -> None:
     outcome = Outcome([row(4.0)], [Chart("plot", "A plot", "<svg/>")], notes=["No figures."])
 
-    report.write_page(outcome, circumstances())
+    report.write_page(measured(outcome))
 
     text = page.read_text()
     assert "- No figures." in text
@@ -77,7 +80,7 @@ def test_notes_plots_and_the_machine_are_on_the_page(page: Path) -> None:
 def test_the_load_generator_does_not_count_as_cost(page: Path) -> None:
     lines = [CpuLine("one", {"PayFlow": 1.0, "load generator": 9.0}), CpuLine("two", {"mongod": 2})]
 
-    report.write_page(Outcome([row(4.0)], cpu=lines), circumstances())
+    report.write_page(measured(Outcome([row(4.0)], cpu=lines)))
 
     text = page.read_text()
     assert "| contender | PayFlow | load generator | mongod | all but the load generator |" in text
@@ -88,7 +91,7 @@ def test_the_load_generator_does_not_count_as_cost(page: Path) -> None:
 def test_the_numbers_keep_every_sample(tmp_path: Path) -> None:
     outcome = Outcome([row(1.0, 4.0)], raw={"speed": [1, 2]})
 
-    path = report.write_numbers(outcome, circumstances(QUICK), tmp_path / "bench")
+    path = write_numbers(measured(outcome, QUICK), tmp_path / "bench")
 
     numbers = json.loads(path.read_text())
     assert path.name.endswith("-quick.json")
@@ -138,3 +141,30 @@ def test_a_distribution_rises_to_the_99th_percentile() -> None:
     assert points[0] == (0.0, 0.0)
     assert points[-1] == (990.0, 99.0)
     assert points == sorted(points)
+
+
+def test_a_page_of_two_runs_has_the_later_rows(page: Path, tmp_path: Path) -> None:
+    alternative = replace(row(5.0), key="other")
+    whole = Outcome([row(1.0), replace(row(1.0), key="either", instead=alternative), alternative])
+    soak = Outcome([row(4.0)], [Chart("plot", "A plot", "<svg/>")], notes=["Soaked."])
+    paths = [
+        write_numbers(measured(whole), tmp_path / "whole"),
+        write_numbers(measured(soak, QUICK), tmp_path / "soak"),
+    ]
+
+    report.write_page(*map(read_numbers, paths))
+
+    text = page.read_text()
+    assert text.count("this ÷ that") == 3
+    assert text.count("one of the two suffices") == 1
+    assert "**1.00 ×** | one sample | ≥ 2 × | ≥ 3 × | **missed**" not in text
+    assert (text.count("a full run of"), text.count("a quick run of")) == (1, 1)
+    assert "- Soaked." in text and "![A plot]" in text
+
+
+def test_a_file_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    nothing = tmp_path / "nothing.json"
+    nothing.write_text('{"rows": []}')
+    for path in (nothing, tmp_path / "missing.json"):
+        with pytest.raises(BenchFailed, match=path.name):
+            read_numbers(path)
