@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
 from api.v1 import examples
+from cli.stack import EmbeddedStack
 from tests.e2e.bank import PASSWORD, Bank, Json, Person, new_email, new_key, order
 from tests.e2e.listening import listening
 
@@ -27,6 +30,12 @@ class World:
         if isinstance(part, list):
             return [self.real(one) for one in part]
         return self.names.get(part, part) if isinstance(part, str) else part
+
+
+@pytest.fixture
+def stack(pair: EmbeddedStack) -> EmbeddedStack:
+    """One layout is enough: what is said of a call is the same in both."""
+    return pair
 
 
 async def new_world(bank: Bank, operator: Person, path: str) -> World:
