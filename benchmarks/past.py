@@ -14,7 +14,7 @@ from pymongo.write_concern import WriteConcern
 
 from benchmarks.ground import Database
 from benchmarks.town import Resident, Town
-from payflow.domain.identifiers import Prefix, journal_key
+from payflow.domain.identifiers import Prefix
 from payflow.domain.ledger import JournalEntry, Leg, LegRequest, Snapshot, decide
 from payflow.domain.money import Money
 from payflow.domain.movements import Movement, MovementKind
@@ -24,11 +24,11 @@ from payflow.domain.wallets import Wallet
 from payflow.storage.identity import SystemClock, new_id
 from payflow.storage.mapping import (
     claim_fields,
+    from_acceptance,
     from_entry,
     from_movement,
     from_transfer,
     from_wallet,
-    transfer_event,
 )
 
 AGO = timedelta(days=30)
@@ -140,18 +140,10 @@ class Past:
 
 
 def _init(transfer: Transfer) -> dict[str, Any]:
-    return {
-        "_id": journal_key(transfer.id, "init"),
-        "leg": "init",
-        "transfer_id": transfer.id,
-        "currency": transfer.money.currency,
-        "postings": [],
-        "entry_id": new_id(Prefix.ENTRY),
-        **transfer_event(new_id(Prefix.EVENT), "transfer.initiated", transfer),
-        "idempotency": claim_fields(IdempotencyClaim(transfer.payer_id, transfer.id, "past")),
-        "request_id": None,
-        "created_at": transfer.created_at,
-    }
+    entry_id, event_id = new_id(Prefix.ENTRY), new_id(Prefix.EVENT)
+    init = from_acceptance(transfer, entry_id=entry_id, event_id=event_id, request_id=None)
+    claim = IdempotencyClaim(transfer.payer_id, transfer.id, "past")
+    return {**init, "idempotency": claim_fields(claim)}
 
 
 def _entry(entry: JournalEntry) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Batches over MongoDB as their owners see them: accepted whole, read, listed, cancelled."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pymongo import ASCENDING
@@ -24,11 +24,11 @@ from payflow.storage.claims import find_claimed
 from payflow.storage.identity import new_id
 from payflow.storage.mapping import from_acceptance, from_transfer, to_transfer
 from payflow.storage.pages import page_of
+from payflow.storage.slices import slices
 from payflow.storage.transactions import in_transaction, translated
 
 T = TypeVar("T")
 
-SLICE = 500  # documents a message: about 0.5 MB, and 20 ms in which this process does only that
 VOIDED_AT_ONCE = 500
 VOIDED_WITHIN_S = 8.0  # a lane's patience; what is left then, the batch's story ends
 
@@ -96,7 +96,7 @@ class MongoBatches:
             await self._kept.batches.update_one(
                 {**own, "status": "processing"}, {"$set": {"cancelled": True}}
             )
-            for ids in _slices(await self._not_begun(batch_id), VOIDED_AT_ONCE):
+            for ids in slices(await self._not_begun(batch_id), VOIDED_AT_ONCE):
                 legs = [LegRequest(one, Leg.DEBIT, CANCELLED) for one in ids]
                 answers = await self._books.take_all(legs, Origin(), VOIDED_WITHIN_S)
                 if None in answers:
@@ -121,7 +121,7 @@ class MongoBatches:
             )
             await self._kept.journal.insert_one(init, session=session)
             await self._kept.batches.insert_one(from_batch(batch, request_id), session=session)
-            for part in _slices(transfers, SLICE):
+            for part in slices(transfers):
                 await self._kept.journal.insert_many(_inits(part, request_id), session=session)
                 documents = [from_transfer(transfer) for transfer in part]
                 await self._kept.transfers.insert_many(documents, session=session)
@@ -156,10 +156,6 @@ def _inits(transfers: Sequence[Transfer], request_id: str | None) -> list[dict[s
         )
         for transfer in transfers
     ]
-
-
-def _slices(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    return (things[start : start + size] for start in range(0, len(things), size))
 
 
 def _next_index(transfer: Transfer) -> str:

@@ -1,7 +1,7 @@
 """Items of a batch as one transaction: reserve the wallets, decide in order, write it once."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from pymongo import ASCENDING
@@ -17,10 +17,10 @@ from payflow.storage.books_collections import BooksCollections
 from payflow.storage.identity import new_id
 from payflow.storage.mapping import from_entry, to_answer, to_transfer, to_wallet
 from payflow.storage.posting_group import guarded, journaled, move_transfers, wallet_updates
+from payflow.storage.slices import slices
 
 T = TypeVar("T")
 
-SLICE = 500  # documents a message: about 0.5 MB, and 20 ms in which this process does only that
 STILL_ALIVE_S = 0.25  # a transaction idle for a second is taken for a dead worker's
 
 
@@ -111,7 +111,7 @@ class PostingItems:
     ) -> None:
         """Insert slice by slice; while the server works on one, the next is made."""
         inserting: asyncio.Future[Any] | None = None
-        for part in _slices(entries, SLICE):
+        for part in slices(entries):
             making = asyncio.to_thread(_documents, part, origin)
             documents, *_ = await asyncio.gather(making, *filter(None, [inserting]))
             inserting = asyncio.ensure_future(journaled(self._books.journal, documents, session))
@@ -130,7 +130,3 @@ def _documents(entries: Sequence[JournalEntry], origin: Origin) -> list[dict[str
         )
         for entry in entries
     ]
-
-
-def _slices(things: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    return (things[start : start + size] for start in range(0, len(things), size))

@@ -17,11 +17,11 @@ import pytest
 
 from cli.apps import Layout
 from cli.stack import EmbeddedStack, StackOptions
+from payflow.webhooks.signing import new_secret
 from tests.conftest import ALL_IN_ONE, TEST_ENV, TWO_OF_EACH
 from tests.e2e.auditing import Database, books_of, check_the_books
 from tests.e2e.bank import Bank, Json, Person, bank_of
 from tests.e2e.feeding import behind, caught_up, check_the_feed
-from tests.webhooks.post import verified
 from tests.webhooks.receivers import Receiver, Request, hanging, receiver, refusing_twice
 
 LONG = os.environ.get("PAYFLOW_STORM") == "long"
@@ -56,8 +56,9 @@ class Town:
     ordered: int = 0
 
     async def subscribe(self, at: Receiver) -> Json:
-        """An endpoint of Alice's for every event, with its secret."""
-        body = {"url": at.url, "event_types": ["*"]}
+        """An endpoint of Alice's for every event; the receiver knows its secret beforehand."""
+        at.secret = new_secret()
+        body = {"url": at.url, "event_types": ["*"], "secret": at.secret}
         answer = await self.bank.ask("POST", "/v1/webhook-endpoints", self.alice, body=body)
         assert answer.status_code == 201, answer.text
         made: Json = answer.json()
@@ -122,7 +123,8 @@ async def judge(town: Town, endpoint: Json, at: Receiver, transfers: Sequence[st
     expected = await town.events(endpoint)
     arrived = {}
     for request in at.requests:
-        body = verified(request, endpoint["secret"])
+        body = request.event
+        assert body is not None, "a signature that the stock package refuses"
         assert request.headers["webhook-id"] == body["id"]
         arrived[body["id"]] = body
     assert {one: arrived.get(one) for one in expected} == expected

@@ -182,6 +182,8 @@ async def test_a_spoilt_document_holds_up_nobody(bench: Bench) -> None:
         async with asyncio.timeout(30):
             while not await bench.storage.feed.last_position():
                 await asyncio.sleep(0.02)
+    (placed,) = await bench.storage.feed.after(0, user_id=None)
+    assert placed.body["data"]["n"] == 1
 
 
 class _Refused(AbstractAsyncContextManager[JournalTail]):

@@ -93,7 +93,7 @@ async def test_after_a_direct_attempt_it_waits_first(
 
 async def test_retry_after_lengthens_the_wait(carry: Carry) -> None:
     async with carry(answers=[429, 429, 200], retry_after_s=60) as told:
-        await told.handle.result()
+        assert await told.handle.result() is DeliveryStatus.SUCCEEDED
     close_to(told.subscriber.gaps_s, [60, 300])
 
 
