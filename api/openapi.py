@@ -21,6 +21,7 @@ TAGS = [
     {"name": "transfers", "description": "Transfers and the verbs that repair them."},
     {"name": "users", "description": "Other people's accounts, for operators."},
     {"name": "simulation", "description": "Fault rehearsal in dev and test."},
+    {"name": "codec", "description": "What Temporal stores encrypted, for operators."},
     {"name": "health", "description": "For probes."},
 ]
 _FRAMEWORK_ERRORS = ("HTTPValidationError", "ValidationError")  # ours look otherwise

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from payflow.auth.admission import Admission
 from payflow.auth.sessions import Sessions
+from payflow.domain.observing import Observer
 from payflow.domain.ports import (
     Accounts,
     AuditLog,
@@ -26,6 +27,7 @@ class Parts:
     accounts: Accounts
     admission: Admission
     audit: AuditLog
+    observer: Observer
     owners_move_money: bool
     probes: Sequence[Probe]
     rehearsal: Rehearsal

@@ -38,23 +38,31 @@ class Layout:
 def app_specs(
     layout: Layout, folder: DataFolder, ports: PortBook, env: Mapping[str, str]
 ) -> list[ChildSpec]:
-    """The layout's children; those with an HTTP door have a port."""
+    """The layout's children; those with an HTTP door have a port, all have one for metrics."""
     specs = []
     for name, role in layout.roles:
         port = None
         if role in ("serve", "api"):
             port = ports.claim("api" if role == "serve" else name)
-        specs.append(_app(name, role, port, folder, env))
+        metrics_port = port or ports.claim(f"{name}-metrics")
+        specs.append(_app(name, role, (port, metrics_port), folder, env))
     return specs
 
 
 def _app(
-    name: str, role: str, port: int | None, folder: DataFolder, env: Mapping[str, str]
+    name: str,
+    role: str,
+    ports: tuple[int | None, int],
+    folder: DataFolder,
+    env: Mapping[str, str],
 ) -> ChildSpec:
     ready_file = folder.ready_file(name)
+    port, metrics_port = ports
     own = {READY_FILE: str(ready_file)}
     if port is not None:
         own |= {"PAYFLOW_API_HOST": LOOPBACK, "PAYFLOW_API_PORT": str(port)}
+    else:
+        own |= {"PAYFLOW_METRICS_HOST": LOOPBACK, "PAYFLOW_METRICS_PORT": str(metrics_port)}
 
     async def wait_ready() -> None:
         async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
@@ -68,6 +76,7 @@ def _app(
         command=(sys.executable, "-m", "cli.main", role),
         wait_ready=wait_ready,
         port=port,
+        metrics_port=metrics_port,
         env={**env, **own},
         stop_grace_s=DRAIN_GRACE_S,
         # The servers end with us: asked politely, it would drain against nothing for 20 s.

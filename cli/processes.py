@@ -13,7 +13,7 @@ from loguru import logger
 
 from api.app import create_app
 from api.server import serve_api
-from payflow.observability.logs import configure_logs
+from cli.observed import observed
 from payflow.settings import Settings
 from payflow.storage.factory import Storage, open_storage
 from temporal.client import connect
@@ -37,7 +37,7 @@ async def run_api(settings: Settings) -> None:
 async def run_worker(settings: Settings) -> None:
     """The stories and the steps."""
     async with _process(settings, "worker") as (storage, stop):
-        client = await _unless_stopped(wait_for_temporal(settings), stop)
+        client = await _unless_stopped(wait_for_temporal(settings, storage.observer), stop)
         if client is None:
             return
         async with transfer_worker(client, storage.books):
@@ -74,12 +74,11 @@ def say_ready() -> None:
 
 @asynccontextmanager
 async def _process(settings: Settings, role: str) -> AsyncIterator[tuple[Storage, asyncio.Event]]:
-    configure_logs(settings, role)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with open_storage(settings) as storage:
+    async with observed(settings, role) as observer, open_storage(settings, observer) as storage:
         logger.info("{} runs as pid {}", role, os.getpid())
         yield storage, stop
         logger.info("{} stops", role)
@@ -93,6 +92,7 @@ async def _serve(
     settings: Settings, storage: Storage, sagas: TemporalSagas, stop: asyncio.Event
 ) -> None:
     probes = (*storage.probes, TemporalProbe(sagas))
+    storage.observer.look_at(probes=probes)
     app = create_app(settings, storage=storage, sagas=sagas, probes=probes)
     await serve_api(app, settings, stop)
     stop.set()
@@ -109,7 +109,7 @@ async def _work_beside_the_api(
     settings: Settings, storage: Storage, sagas: TemporalSagas, stop: asyncio.Event
 ) -> None:
     """Run a worker; the sagas this process starts go straight to it."""
-    client = await _unless_stopped(wait_for_temporal(settings), stop)
+    client = await _unless_stopped(wait_for_temporal(settings, storage.observer), stop)
     if client is None:
         return
     async with transfer_worker(client, storage.books):

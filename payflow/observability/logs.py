@@ -106,6 +106,8 @@ def configure_logs(settings: Settings, role: str, trace: Trace = dict) -> None:
     logging.basicConfig(handlers=[_Intercept()], level=logging.INFO, force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # it would print the words of every step's error; ours names its kind
+    logging.getLogger("temporalio.activity").setLevel(logging.ERROR)
 
 
 def _secrets(settings: Settings) -> list[str]:

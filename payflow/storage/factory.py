@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from redis.asyncio import BlockingConnectionPool, Redis
 
+from payflow.domain.observing import UNOBSERVED, Observer
 from payflow.domain.ports import (
     Accounts,
     AuditLog,
@@ -23,6 +24,7 @@ from payflow.storage.accounts import MongoAccounts
 from payflow.storage.audit import MongoAuditLog
 from payflow.storage.bell import TerminalBell
 from payflow.storage.books_collections import BooksCollections
+from payflow.storage.census import MongoCensus
 from payflow.storage.connection import bind_documents, open_client
 from payflow.storage.door import Door
 from payflow.storage.identity import SystemClock
@@ -46,6 +48,7 @@ class Storage:
     audit: AuditLog
     books: Books
     clock: Clock
+    observer: Observer
     probes: tuple[Probe, ...]
     refresh_tokens: RefreshTokens
     rehearsal: Rehearsal
@@ -54,7 +57,9 @@ class Storage:
 
 
 @asynccontextmanager
-async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
+async def open_storage(
+    settings: Settings, observer: Observer = UNOBSERVED
+) -> AsyncIterator[Storage]:
     """Connect, create and check the indexes, start the engine; drain and close on leaving.
 
     Raises:
@@ -73,20 +78,27 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
         await bind_documents(client, settings)
         collections = BooksCollections.of(client, settings.mongo_database)
         rehearsal = MongoRehearsal()
-        async with PostingEngine(collections, clock, bell) as engine:
+        probes: tuple[Probe, ...] = (MongoProbe(client), RedisProbe(redis))
+        observer.look_at(MongoCensus(collections.transfers), probes)
+        async with PostingEngine(collections, clock, bell, observer) as engine:
             books: Books = engine
             if settings.rehearsal_allowed:
                 books = RehearsingBooks(engine, rehearsal, random.random)
             yield Storage(
-                accounts=MongoAccounts(client, clock),
+                accounts=MongoAccounts(client, clock, observer),
                 audit=MongoAuditLog(clock),
                 books=books,
                 clock=clock,
-                probes=(MongoProbe(client), RedisProbe(redis)),
+                observer=observer,
+                probes=probes,
                 refresh_tokens=MongoRefreshTokens(client),
                 rehearsal=rehearsal,
                 transfers=MongoTransfers(
-                    collections, clock, bell, Door(collections.transfers, settings.max_unfinished)
+                    collections,
+                    clock,
+                    bell,
+                    Door(collections.transfers, settings.max_unfinished),
+                    observer,
                 ),
-                wallets=MongoWallets(collections, clock),
+                wallets=MongoWallets(collections, clock, observer),
             )

@@ -20,6 +20,7 @@ from pymongo.errors import PyMongoError
 
 from payflow.domain.errors import BooksUnavailable, Trouble
 from payflow.domain.ledger import LegRequest, StepAnswer, Verdict
+from payflow.domain.observing import UNOBSERVED, Observer
 from payflow.domain.ports import Clock, Origin
 from payflow.domain.transfers import TransferStatus
 from payflow.storage.bell import TerminalBell
@@ -47,6 +48,7 @@ class _Waiting:
     answer: asyncio.Future[StepAnswer]
     wallet_id: str | None = None
     contended: bool = False  # it met a conflict: its wallet is claimed before anything is read
+    traceparent: str | None = None
 
 
 class _LaneTaken(Exception):
@@ -56,11 +58,18 @@ class _LaneTaken(Exception):
 class PostingEngine:
     """``Books`` over MongoDB, one per process: ``async with`` starts it, leaving drains it."""
 
-    def __init__(self, books: BooksCollections, clock: Clock, bell: TerminalBell) -> None:
+    def __init__(
+        self,
+        books: BooksCollections,
+        clock: Clock,
+        bell: TerminalBell,
+        observer: Observer = UNOBSERVED,
+    ) -> None:
         self._books = books
         self._client = books.client
         self._clock = clock
         self._bell = bell
+        self._observer = observer
         self._group = PostingGroup(books, clock)
         self._known: dict[str, _Waiting] = {}
         self._queue: deque[_Waiting] = deque()
@@ -89,7 +98,9 @@ class PostingEngine:
         waiting = self._known.get(leg.key)
         if waiting is None:
             waiting = _Waiting(
-                OriginatedLeg(leg, origin), asyncio.get_running_loop().create_future()
+                OriginatedLeg(leg, origin),
+                asyncio.get_running_loop().create_future(),
+                traceparent=self._observer.traceparent(),
             )
             waiting.answer.add_done_callback(partial(self._forget, leg.key))
             self._known[leg.key] = waiting
@@ -200,15 +211,19 @@ class PostingEngine:
         if not group:
             return
         try:
-            verdict = await attempt(
-                self._client, partial(self._decide_and_write, group, lanes or {})
-            )
+            with self._observer.posting([waiting.traceparent for waiting in group]):
+                verdict = await attempt(
+                    self._client, partial(self._decide_and_write, group, lanes or {})
+                )
         except Exception as error:
-            for waiting in group:
-                waiting.contended = waiting.contended or is_conflict(error)
+            if is_conflict(error):
+                self._observer.conflicted()
+                for waiting in group:
+                    waiting.contended = True
             raise
         for waiting, answer in zip(group, verdict.answers, strict=True):
             _resolve(waiting, answer)
+        self._observer.posted(verdict.entries)
         self._bell.ring(e.transfer for e in verdict.entries if e.transfer.status.is_terminal)
 
     async def _decide_and_write(

@@ -17,6 +17,7 @@ from payflow.domain.errors import (
     SameWallet,
 )
 from payflow.domain.identifiers import Prefix, journal_key
+from payflow.domain.observing import UNOBSERVED, Observer
 from payflow.domain.ports import (
     Clock,
     IdempotencyClaim,
@@ -48,9 +49,15 @@ class MongoTransfers:
     """The ``Transfers`` port."""
 
     def __init__(
-        self, books: BooksCollections, clock: Clock, bell: TerminalBell, door: Door
+        self,
+        books: BooksCollections,
+        clock: Clock,
+        bell: TerminalBell,
+        door: Door,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self._books = books
+        self._observer = observer
         self._door = door
         self._clock = clock
         self._bell = bell
@@ -70,6 +77,7 @@ class MongoTransfers:
                 if winner := await self._claimed(claim):
                     return Written(winner, replayed=True)
             raise
+        self._observer.accepted(transfer)
         return Written(transfer, replayed=False)
 
     async def get(self, transfer_id: str, viewer: Principal) -> Transfer:
@@ -165,6 +173,8 @@ class MongoTransfers:
             "request_id": order.request_id,
             "created_at": transfer.created_at,
         }
+        if traceparent := self._observer.traceparent():
+            init["traceparent"] = traceparent
 
         async def work(session: AsyncClientSession) -> None:
             await self._books.journal.insert_one(init, session=session)
