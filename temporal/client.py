@@ -1,8 +1,9 @@
 """The Temporal client and its data converter: one factory for every process."""
 
 from dataclasses import replace
+from typing import Any
 
-from temporalio.client import Client, HeaderCodecBehavior, Interceptor
+from temporalio.client import Client, HeaderCodecBehavior
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
 
@@ -28,7 +29,7 @@ async def connect(
         namespace=settings.temporal_namespace,
         data_converter=data_converter(settings),
         header_codec_behavior=HeaderCodecBehavior.CODEC,  # nothing to do where there is none
-        interceptors=_interceptors(settings, observer),
+        interceptors=interceptors(settings, observer),
         lazy=lazy,
     )
 
@@ -49,8 +50,8 @@ def data_converter(settings: Settings) -> DataConverter:
     )
 
 
-def _interceptors(settings: Settings, observer: Observer) -> list[Interceptor]:
-    """The outermost first; none of them adds a command to a workflow."""
+def interceptors(settings: Settings, observer: Observer) -> list[Any]:
+    """For a client and its workers, the outermost first; none adds a command to a workflow."""
     if not settings.otlp_endpoint:
         return [Carrying(), Observing(observer)]
     from temporalio.contrib.opentelemetry import (  # noqa: PLC0415 - not to be paid for when off

@@ -8,10 +8,8 @@ a trace shows its own group's MongoDB commands, or leads to the trace that does.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from fastapi import FastAPI
 from opentelemetry import context, trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.instrumentation.pymongo import PymongoInstrumentor
 from opentelemetry.instrumentation.redis import RedisInstrumentor
@@ -34,15 +32,14 @@ from payflow.settings import Settings
 EXPORT_EVERY_MS = 500
 EXPORT_WITHIN_S = 5  # a collector that is away must not hold a stopping process
 SPANS_WAITING = 8_192  # more than that are dropped: traces never hold up money
-_UNTRACED_PATHS = "health,metrics,openapi.json,docs"
-_BEGINS_A_WORKFLOW = ("StartWorkflow:", "StartUpdateWithStartWorkflow:")
 _TRACEPARENT = "traceparent"
 
 
 class _Rooted(TraceIdRatioBased):
-    """Samples traces that begin with a request or a workflow.
+    """Samples traces that begin with a request.
 
-    A MongoDB or Redis command under no span (the sweep's, a probe's) would be a trace of its own.
+    A MongoDB or Redis command under no span (a probe's) and each start of the sweep's, most of
+    which find a workflow that runs, would be a trace of its own.
     """
 
     def should_sample(  # noqa: PLR0913, PLR0917  # the SDK's signature
@@ -56,7 +53,7 @@ class _Rooted(TraceIdRatioBased):
         trace_state: TraceState | None = None,
     ) -> SamplingResult:
         """Drop what nobody began; else decide by the trace's id."""
-        if kind is SpanKind.CLIENT and not name.startswith(_BEGINS_A_WORKFLOW):
+        if kind is SpanKind.CLIENT:
             return SamplingResult(Decision.DROP)
         return super().should_sample(
             parent_context, trace_id, name, kind, attributes, links, trace_state
@@ -146,10 +143,3 @@ class OtlpTraces:
             parent = trace.set_span_in_context(trace.NonRecordingSpan(other), context.Context())
             links = [Link(group.get_span_context())]
             self._tracer.start_span("posted in a group", parent, links=links).end()
-
-
-def around(app: FastAPI) -> None:
-    """A span for each request of a FastAPI app, named by its route; none for probes."""
-    FastAPIInstrumentor.instrument_app(
-        app, excluded_urls=_UNTRACED_PATHS, exclude_spans=["receive", "send"]
-    )

@@ -6,12 +6,9 @@ The spans themselves are in ``payflow.observability.otlp``, which is imported on
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from payflow.settings import Settings
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
 
 
 class Traces(Protocol):
@@ -60,11 +57,3 @@ def open_traces(settings: Settings, role: str) -> Traces:
     from payflow.observability.otlp import OtlpTraces  # noqa: PLC0415 - not to be paid for when off
 
     return OtlpTraces(settings, role)
-
-
-def trace_requests(app: "FastAPI", settings: Settings) -> None:
-    """Give each request the FastAPI app answers its span."""
-    if settings.otlp_endpoint:
-        from payflow.observability.otlp import around  # noqa: PLC0415 - as above
-
-        around(app)

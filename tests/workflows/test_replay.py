@@ -12,6 +12,9 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
+from payflow.domain.observing import UNOBSERVED
+from payflow.settings import Settings
+from temporal.client import interceptors
 from tests.workflows.record_histories import FOLDER
 from tests.workflows.swapped import CreditBeforeDebit
 from workflows.transfer import TransferWorkflow
@@ -41,6 +44,18 @@ def test_each_shape_of_each_version_is_there() -> None:
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: f"{path.parent.name}/{path.stem}")
 async def test_a_released_history_replays(path: Path) -> None:
     replayer = Replayer(workflows=[TransferWorkflow], data_converter=pydantic_data_converter)
+    result = await replayer.replay_workflow(history(path))
+    assert result.replay_failure is None
+
+
+@pytest.mark.parametrize("path", HISTORIES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+async def test_it_replays_however_it_is_watched(path: Path) -> None:
+    settings = Settings(otlp_endpoint="http://127.0.0.1:4318")
+    replayer = Replayer(
+        workflows=[TransferWorkflow],
+        data_converter=pydantic_data_converter,
+        interceptors=interceptors(settings, UNOBSERVED),
+    )
     result = await replayer.replay_workflow(history(path))
     assert result.replay_failure is None
 
