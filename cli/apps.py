@@ -20,10 +20,14 @@ READY_FILE = "PAYFLOW_READY_FILE"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the work is divided: all in one process, or APIs, workers and one relay apart."""
+    """How the work is divided: all in one process, or APIs, workers and one relay apart.
+
+    ``program`` is the module that runs them.
+    """
 
     apis: int = 0
     workers: int = 0
+    program: str = "cli.main"
 
     @property
     def roles(self) -> list[tuple[str, str]]:
@@ -45,13 +49,14 @@ def app_specs(
         if role in ("serve", "api"):
             port = ports.claim("api" if role == "serve" else name)
         metrics_port = port or ports.claim(f"{name}-metrics")
-        specs.append(_app(name, role, (port, metrics_port), folder, env))
+        command = (sys.executable, "-m", layout.program, role)
+        specs.append(_app(name, command, (port, metrics_port), folder, env))
     return specs
 
 
 def _app(
     name: str,
-    role: str,
+    command: tuple[str, ...],
     ports: tuple[int | None, int],
     folder: DataFolder,
     env: Mapping[str, str],
@@ -72,8 +77,8 @@ def _app(
 
     return ChildSpec(
         name=name,
-        role=role,
-        command=(sys.executable, "-m", "cli.main", role),
+        role=command[-1],
+        command=command,
         wait_ready=wait_ready,
         port=port,
         metrics_port=metrics_port,

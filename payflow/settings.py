@@ -93,7 +93,10 @@ class Settings(BaseSettings):
         "off when empty.",
     )
     trace_sample_ratio: float = Field(
-        1.0, ge=0, le=1, description="Share of new traces that is recorded."
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of traces that is recorded; a caller's `traceparent` decides for its own.",
     )
     codec_keys: SecretStr | None = Field(
         None,
