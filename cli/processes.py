@@ -101,6 +101,7 @@ async def _serve(
 async def _sweep(
     settings: Settings, storage: Storage, sagas: TemporalSagas, stop: asyncio.Event
 ) -> None:
+    storage.observer.look_at(probes=[TemporalProbe(sagas)])
     sweep = Sweep(storage.transfers, storage.books, sagas, park_after_s=settings.park_after_s)
     await _unless_stopped(sweep.run(settings.sweep_interval_s), stop)
 

@@ -96,7 +96,8 @@ class Settings(BaseSettings):
         0.1,
         ge=0,
         le=1,
-        description="Share of traces that is recorded; a caller's `traceparent` decides for its own.",
+        description="Share of traces that is recorded; "
+        "a caller's `traceparent` decides for its own.",
     )
     codec_keys: SecretStr | None = Field(
         None,
