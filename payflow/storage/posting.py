@@ -215,6 +215,10 @@ class PostingEngine:
                 verdict = await attempt(
                     self._client, partial(self._decide_and_write, group, lanes or {})
                 )
+                # inside, so that the message to Redis belongs to the trace
+                self._bell.ring(
+                    e.transfer for e in verdict.entries if e.transfer.status.is_terminal
+                )
         except Exception as error:
             if is_conflict(error):
                 self._observer.conflicted()
@@ -224,7 +228,6 @@ class PostingEngine:
         for waiting, answer in zip(group, verdict.answers, strict=True):
             _resolve(waiting, answer)
         self._observer.posted(verdict.entries)
-        self._bell.ring(e.transfer for e in verdict.entries if e.transfer.status.is_terminal)
 
     async def _decide_and_write(
         self,

@@ -19,6 +19,7 @@ WHOLE = {
     "RunWorkflow:Transfer",
     "CompleteWorkflow:Transfer",
     "post legs",
+    "PUBLISH",  # Redis: who waits is told
     *STEPS,
 }
 
