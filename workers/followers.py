@@ -64,19 +64,24 @@ class Wake:
         Raises:
             BooksUnavailable: MongoDB does not answer.
         """
+        read_it = not self._ends_at(position)  # who has the latest need not ask for more
         while True:
             heed_cancellation()
             grown = self._grown
-            events = self._remembered(position) or await self._feed.after(
-                position, user_id=None, limit=AT_ONCE
-            )
+            events: Sequence[FeedEvent] = self._remembered(position)
+            if not events and read_it:
+                events = await self._feed.after(position, user_id=None, limit=AT_ONCE)
             if events:
                 return events
             try:
                 async with asyncio.timeout(LOOK_AGAIN_S):
                     await grown.wait()
             except TimeoutError:
-                continue
+                pass
+            read_it = True
+
+    def _ends_at(self, position: int) -> bool:
+        return bool(self._latest) and self._latest[-1].position == position
 
     def _remembered(self, position: int) -> list[FeedEvent]:
         if not self._latest or self._latest[0].position > position + 1:
