@@ -140,6 +140,5 @@ def _delivery_records(client: Client, clock: Clock, settings: Settings) -> Deliv
         client,
         settings.mongo_database,
         places=settings.webhook_endpoint_concurrency,
-        timeout_s=settings.webhook_timeout_s,
     )
     return MongoDeliveries(client, settings.mongo_database, clock, turns)

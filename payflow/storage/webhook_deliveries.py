@@ -1,6 +1,6 @@
 """Webhook deliveries over MongoDB: each on record before it is tried, each attempt written down."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ from payflow.domain.event_ports import FeedEvent
 from payflow.domain.identifiers import Prefix
 from payflow.domain.ports import Clock, Page
 from payflow.domain.users import Principal
-from payflow.domain.webhook_ports import Opened, Turn
+from payflow.domain.webhook_ports import Opened, Overdue, Turn
 from payflow.domain.webhooks import (
     Attempt,
     Delivery,
@@ -39,8 +39,8 @@ KIND = "webhook_delivery"
 PENDING = DeliveryStatus.PENDING.value
 
 COME_FOR_WITHIN = timedelta(seconds=15)  # then it is overdue, and the pick-up comes for it
-TOLD_AGAIN_AFTER = timedelta(seconds=60)  # an overdue one that still nobody tried
-OVERDUE_PER_ENDPOINT = 64  # a look starts no more of one endpoint's, so no backlog hides another's
+TOLD_AGAIN_AFTER = timedelta(seconds=60)  # a retry whose workflow was started for it
+RETRIES_PER_ENDPOINT = 64  # a look starts no more of one endpoint's, so no backlog hides another's
 EARLY_S = 0.5  # clocks of two machines; a wait that is over by less is over
 WOKEN_AT_ONCE = 200  # workflows told of a cancellation; the rest find out at their next attempt
 _DUPLICATE_KEY = 11_000
@@ -133,8 +133,8 @@ class MongoDeliveries:
         with translated():
             return await _ids(cursor)
 
-    async def take_turn(self, delivery_id: str) -> Turn | Verdict:
-        """The right to try it now, or what is to be done instead."""
+    async def take_turn(self, delivery_id: str) -> Turn | Verdict | None:
+        """The right to try it now, or what is to be done instead; None: no place is free."""
         with translated():
             fields = await self._deliveries.find_one({"_id": delivery_id})
             if fields is None:
@@ -149,6 +149,27 @@ class MongoDeliveries:
             if endpoint is not None:
                 return Turn(endpoint, delivery)
             return await self._instead(delivery)
+
+    async def put_off(self, delivery_id: str) -> Verdict:
+        """Let a delivery that found no place wait until about one is free."""
+        with translated():
+            delivery = await self._deliveries.find_one({"_id": delivery_id}, {"endpoint_id": 1})
+            if delivery is None:
+                return Verdict(DeliveryStatus.CANCELLED)
+            endpoint = await self._endpoints.find_one({"_id": delivery["endpoint_id"]})
+            if endpoint is None:  # deleted just now: the next attempt cancels it
+                return Verdict(DeliveryStatus.PENDING, 0.0)
+            wait_s = self._turns.wait_s(to_endpoint(endpoint), await self._backlog(endpoint["_id"]))
+            await self._deliveries.update_one(
+                {"_id": delivery_id, "status": PENDING},
+                {"$set": _tried_at(self._clock.now() + timedelta(seconds=wait_s))},
+            )
+        return Verdict(DeliveryStatus.PENDING, wait_s)
+
+    async def hold(self, turn: Turn) -> None:
+        """Keep the turn for longer: its holder is alive and the subscriber has not answered."""
+        with translated():
+            await self._turns.hold(turn.delivery.endpoint_id, turn.delivery.id)
 
     async def record(self, turn: Turn, attempt: Attempt, *, again_in: timedelta | None) -> Endpoint:
         """Write the attempt down and hand the turn back; the endpoint as it stands then."""
@@ -193,27 +214,44 @@ class MongoDeliveries:
         with translated():
             await self._deliveries.update_many(held, {"$set": fields})
 
-    async def overdue(self) -> Sequence[str]:
-        """Pending deliveries nobody has come for, a few of each endpoint; each is told once."""
+    async def overdue(self, room: Callable[[str], int]) -> Overdue:
+        """Pending deliveries nobody has come for; each is told once in a while.
+
+        Untried ones there is no room for wait on, and let those behind them be looked at.
+        """
         now = self._clock.now()
-        overdue: list[str] = []
+        untried: list[Opened] = []
+        tried: list[str] = []
+        waiting: list[str] = []
         with translated():
             waited_for = await self._waited_for()
             await self._release([one for one, due_at in waited_for.items() if due_at is None])
             for endpoint_id, due_at in waited_for.items():
                 if due_at is not None and due_at > now:
                     continue
-                query = {"status": PENDING, "endpoint_id": endpoint_id, "due_at": {"$lt": now}}
-                cursor = self._deliveries.find(
-                    query, {"_id": 1}, sort=[("due_at", ASCENDING)], limit=OVERDUE_PER_ENDPOINT
-                )
-                overdue += await _ids(cursor)
-            if overdue:
-                await self._deliveries.update_many(
-                    {"_id": {"$in": overdue}, "status": PENDING, "due_at": {"$ne": None}},
-                    {"$set": {"due_at": now + TOLD_AGAIN_AFTER}},
-                )
-        return overdue
+                free = room(endpoint_id)
+                found = await self._overdue_at(endpoint_id, now, RETRIES_PER_ENDPOINT + free)
+                first = [one["_id"] for one in found if not one["tries"]]
+                untried += [Opened(one, endpoint_id) for one in first[:free]]
+                waiting += first
+                tried += [one["_id"] for one in found if one["tries"]][:RETRIES_PER_ENDPOINT]
+            await self._tell(tried, now + TOLD_AGAIN_AFTER)
+            await self._tell(waiting, now + COME_FOR_WITHIN)
+        return Overdue(untried, tried)
+
+    async def _overdue_at(
+        self, endpoint_id: str, now: datetime, limit: int
+    ) -> Sequence[Mapping[str, Any]]:
+        query = {"status": PENDING, "endpoint_id": endpoint_id, "due_at": {"$lt": now}}
+        order = [("due_at", ASCENDING)]
+        return await self._deliveries.find(query, {"tries": 1}, sort=order, limit=limit).to_list()
+
+    async def _tell(self, delivery_ids: Sequence[str], again_at: datetime) -> None:
+        if delivery_ids:
+            await self._deliveries.update_many(
+                {"_id": {"$in": delivery_ids}, "status": PENDING, "due_at": {"$ne": None}},
+                {"$set": {"due_at": again_at}},
+            )
 
     async def _waited_for(self) -> Mapping[str, datetime | None]:
         """When the first pending delivery of each endpoint is due; None where one is held back.
@@ -258,25 +296,20 @@ class MongoDeliveries:
             return 0.0
         return (delivery.next_attempt_at - self._clock.now()).total_seconds()
 
-    async def _instead(self, delivery: Delivery) -> Verdict:
-        """Why there was no turn: the endpoint is gone, disabled, paused or busy."""
+    async def _instead(self, delivery: Delivery) -> Verdict | None:
+        """Why there was no turn: the endpoint is gone, disabled, paused or (None) busy."""
         fields = await self._endpoints.find_one({"_id": delivery.endpoint_id})
         endpoint = to_endpoint(fields) if fields else None
         if endpoint is None or endpoint.status is EndpointStatus.DISABLED:
             await self.cancel_pending(delivery.endpoint_id)
             return Verdict(DeliveryStatus.CANCELLED)
-        if endpoint.status is EndpointStatus.PAUSED:
-            await self._deliveries.update_one(
-                {"_id": delivery.id, "status": PENDING},
-                {"$set": {"next_attempt_at": None, "due_at": None}},
-            )
-            return Verdict(DeliveryStatus.PENDING)
-        wait_s = self._turns.wait_s(endpoint, await self._backlog(endpoint.id))
+        if endpoint.status is not EndpointStatus.PAUSED:
+            return None
         await self._deliveries.update_one(
             {"_id": delivery.id, "status": PENDING},
-            {"$set": _tried_at(self._clock.now() + timedelta(seconds=wait_s))},
+            {"$set": {"next_attempt_at": None, "due_at": None}},
         )
-        return Verdict(DeliveryStatus.PENDING, wait_s)
+        return Verdict(DeliveryStatus.PENDING)
 
     async def _backlog(self, endpoint_id: str) -> int:
         soon = self._clock.now() + TOLD_AGAIN_AFTER

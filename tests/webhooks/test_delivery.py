@@ -1,10 +1,12 @@
 """From event to subscriber: on record first, tried at once, carried on, never lost."""
 
 import asyncio
-from datetime import timedelta
+import time
+from datetime import datetime, timedelta
 
 import pytest
 from temporalio.client import WorkflowExecutionStatus
+from temporalio.service import RPCError
 
 from cli.stack import EmbeddedStack
 from payflow.domain.errors import NotFound
@@ -12,12 +14,14 @@ from payflow.domain.users import Principal
 from payflow.domain.webhook_errors import EndpointNotEnabled
 from payflow.domain.webhook_ports import Turn
 from payflow.domain.webhooks import Attempt, DeliveryStatus, EndpointStatus, delivery_id
+from payflow.webhooks import attempts
 from temporal.client import connect
 from temporal.names import delivery_workflow_id
+from tests.e2e.auditing import books_of
 from tests.fakes_feed import InMemoryFeed
 from tests.webhooks.events import event
 from tests.webhooks.post import Post, only, post_of, somebody, verified
-from tests.webhooks.receivers import OK, answering, receiver, status
+from tests.webhooks.receivers import OK, answering, hanging, receiver, status
 
 
 async def test_an_event_arrives_signed_and_as_it_is(post: Post, owner: Principal) -> None:
@@ -99,7 +103,7 @@ async def test_what_a_killed_process_left_on_record_is_picked_up(
         await post.subscriptions.change(endpoint.id, owner, {"status": "paused"})
         await records.open([event([owner.user_id])])
         await post.storage.endpoints.change(endpoint.id, owner, {"status": "enabled"})
-        await post.delivered(endpoint, owner, count=3, within_s=90)
+        await post.delivered(endpoint, owner, count=3, within_s=30)
     assert len(set(shop.ids)) == len(shop.ids) == 3
 
 
@@ -263,6 +267,53 @@ async def test_a_slow_subscriber_delays_nobody(pair: EmbeddedStack, owner: Princ
         waits.set()
 
 
+async def test_a_turn_lasts_while_its_holder_waits_for_the_answer(
+    pair: EmbeddedStack, post: Post, owner: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "HOLD_EVERY_S", 0.05)
+    async with books_of(pair) as database, receiver(hanging) as stuck:
+        endpoint, _ = await post.endpoint(owner, stuck.url)
+
+        async def until() -> datetime:
+            async with asyncio.timeout(5):
+                while not (kept := await database.webhook_endpoints.find_one(endpoint.id))["turns"]:
+                    await asyncio.sleep(0.01)
+            (turn,) = kept["turns"]
+            moment: datetime = turn["until"]
+            return moment
+
+        await post.dispatch.schedule([event([owner.user_id])])
+        taken = await until()
+        await asyncio.sleep(0.4)
+        assert await until() - taken >= timedelta(seconds=0.2)
+
+
+async def test_first_attempts_outlast_a_killed_process_and_start_no_workflows(
+    pair: EmbeddedStack, owner: Principal
+) -> None:
+    """Its places are free again within 8 s, whoever hangs beside it."""
+    async with (
+        post_of(pair, webhook_endpoint_concurrency=2) as post,
+        receiver() as shop,
+        receiver(hanging) as stuck,
+    ):
+        records = post.storage.delivery_records
+        endpoint, _ = await post.endpoint(owner, shop.url)
+        await post.endpoint(owner, stuck.url)
+        opened = await records.open([event([owner.user_id], sequence=n) for n in (1, 2)])
+        for one in opened:  # its process has taken all places, and is no more
+            assert isinstance(await records.take_turn(one.delivery_id), Turn)
+        await post.dispatch.schedule([event([owner.user_id], sequence=n) for n in range(3, 43)])
+        begun = time.monotonic()
+        await post.delivered(endpoint, owner, count=40, within_s=12)
+        assert time.monotonic() - begun > 1  # the killed one's places were in the way
+        assert len(set(shop.ids)) == len(shop.ids) == 40
+        client = await connect(post.settings)
+        for delivery in await post.delivered(endpoint, owner, count=40):
+            with pytest.raises(RPCError, match="not found"):
+                await client.get_workflow_handle(delivery_workflow_id(delivery.id)).describe()
+
+
 async def test_places_hold_over_processes_and_run_out(
     pair: EmbeddedStack, owner: Principal
 ) -> None:
@@ -280,9 +331,8 @@ async def test_places_hold_over_processes_and_run_out(
         again = await another.storage.delivery_records.take_turn(first)
         assert not isinstance(again, Turn)  # nobody tries it twice at once
         assert isinstance(await another.storage.delivery_records.take_turn(second), Turn)
-        busy = await another.storage.delivery_records.take_turn(third)
-        assert not isinstance(busy, Turn)
-        assert busy.again_in_s is not None
+        assert await another.storage.delivery_records.take_turn(third) is None
+        assert (await another.storage.delivery_records.put_off(third)).again_in_s is not None
         attempt = Attempt(one.storage.clock.now(), 1, 500)
         failing = await one.storage.delivery_records.record(
             turn, attempt, again_in=timedelta(hours=1)
