@@ -1,5 +1,6 @@
 """Webhook deliveries over MongoDB: each on record before it is tried, each attempt written down."""
 
+import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -183,10 +184,13 @@ class MongoDeliveries:
         written = {"$push": {"attempts": attempt_fields(attempt)}, "$inc": {"tries": 1}}
         pending = {"_id": delivery.id, "status": PENDING}
         with translated():
-            result = await self._deliveries.update_one(pending, {**written, "$set": state})
+            # side by side: a place that is free before the record is safe costs nobody anything
+            result, after = await asyncio.gather(
+                self._deliveries.update_one(pending, {**written, "$set": state}),
+                self._turns.hand_back(delivery.endpoint_id, delivery.id, attempt),
+            )
             if not result.matched_count:  # cancelled meanwhile: it stays so, and the attempt shows
                 await self._deliveries.update_one({"_id": delivery.id}, written)
-            after = await self._turns.hand_back(delivery.endpoint_id, delivery.id, attempt)
         return after or turn.endpoint
 
     async def cancel_pending(self, endpoint_id: str) -> Sequence[str]:

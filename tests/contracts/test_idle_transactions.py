@@ -23,7 +23,7 @@ async def test_an_idle_transaction_is_ended_and_a_fresh_one_is_not(pair: Embedde
             await live.start_transaction()
             await kept.insert_one({"of": "a live one"}, session=live)
             assert await end_idle_transactions(ours) >= 1
-            with pytest.raises(OperationFailure, match="(?i)transaction"):
+            with pytest.raises(OperationFailure, match=r"(?i)transaction"):
                 await left.commit_transaction()
             await live.commit_transaction()
         assert await kept.distinct("of") == ["a live one"]
