@@ -46,6 +46,7 @@ EARLY_S = 0.5  # clocks of two machines; a wait that is over by less is over
 WOKEN_AT_ONCE = 200  # workflows told of a cancellation; the rest find out at their next attempt
 _DUPLICATE_KEY = 11_000
 
+_HELD: dict[str, Any] = {"next_attempt_at": None, "due_at": None}
 WAITED_FOR: list[dict[str, Any]] = [
     {"$match": {"status": PENDING}},
     {"$sort": {"status": 1, "endpoint_id": 1, "due_at": 1}},
@@ -56,12 +57,15 @@ WAITED_FOR: list[dict[str, Any]] = [
 class MongoDeliveries:
     """The ``DeliveryRecords`` port."""
 
-    def __init__(self, client: Client, database: str, clock: Clock, turns: Turns) -> None:
+    def __init__(
+        self, client: Client, database: str, clock: Clock, turns: Turns, *, keep_for: timedelta
+    ) -> None:
         kept = client[database]
         self._deliveries: Documents = kept[WebhookDeliveryDocument.Settings.name]
         self._endpoints: Documents = kept[WebhookEndpointDocument.Settings.name]
         self._clock = clock
         self._turns = turns
+        self._keep_for = keep_for
 
     async def open(self, events: Sequence[FeedEvent]) -> Sequence[Opened]:
         """Put a pending delivery on record for each endpoint that wants an event."""
@@ -94,7 +98,7 @@ class MongoDeliveries:
             "status": {"$in": [status.value for status in only]},
         }
         now = self._clock.now()
-        fields = {"status": PENDING, "tries": 0, **_tried_at(now)}
+        fields = {"status": PENDING, "tries": 0, "expires_at": None, **_tried_at(now)}
         with translated():
             ids = await _ids(self._deliveries.find(query, {"_id": 1}))
             await self._deliveries.update_many({**query, "_id": {"$in": ids}}, {"$set": fields})
@@ -177,9 +181,7 @@ class MongoDeliveries:
         delivery = turn.delivery
         ended = DeliveryStatus.SUCCEEDED if attempt.succeeded else DeliveryStatus.FAILED
         state: dict[str, Any] = (
-            {"status": ended.value, "next_attempt_at": None, "due_at": None}
-            if again_in is None
-            else _tried_at(self._clock.now() + again_in)
+            self._ended(ended) if again_in is None else _tried_at(self._clock.now() + again_in)
         )
         written = {"$push": {"attempts": attempt_fields(attempt)}, "$inc": {"tries": 1}}
         pending = {"_id": delivery.id, "status": PENDING}
@@ -196,22 +198,19 @@ class MongoDeliveries:
     async def cancel_pending(self, endpoint_id: str) -> Sequence[str]:
         """Cancel what an endpoint that is gone or disabled still waits for; some of their ids."""
         query = {"endpoint_id": endpoint_id, "status": PENDING}
-        cancelled: dict[str, Any] = {
-            "status": DeliveryStatus.CANCELLED.value,
-            "next_attempt_at": None,
-            "due_at": None,
-        }
         with translated():
             under_way = {**query, "tries": {"$gt": 0}}
             ids = await _ids(self._deliveries.find(under_way, {"_id": 1}, limit=WOKEN_AT_ONCE))
-            await self._deliveries.update_many(query, {"$set": cancelled})
+            await self._deliveries.update_many(
+                query, {"$set": self._ended(DeliveryStatus.CANCELLED)}
+            )
         return ids
 
     async def set_waiting(self, endpoint_id: str, status: EndpointStatus) -> None:
         """Hold the pending ones of a paused endpoint back, or make those of a resumed one due."""
         now = self._clock.now()
         held: dict[str, Any] = {"endpoint_id": endpoint_id, "status": PENDING}
-        fields: dict[str, Any] = {"next_attempt_at": None, "due_at": None}
+        fields = _HELD
         if status is EndpointStatus.ENABLED:
             held["next_attempt_at"] = None
             fields = {"next_attempt_at": now, "due_at": now}
@@ -266,17 +265,19 @@ class MongoDeliveries:
         return {one["_id"]: one["due_at"] for one in await cursor.to_list()}
 
     async def _release(self, held_back: Sequence[str]) -> None:
-        """Make due what was put on record for a paused endpoint just as it was resumed."""
-        paused = {"_id": {"$in": held_back}, "status": EndpointStatus.PAUSED.value}
-        still = set(await _ids(self._endpoints.find(paused, {"_id": 1}))) if held_back else set()
+        """Make due what is held for an owner who is back or an endpoint that was just resumed."""
+        held = {
+            "_id": {"$in": held_back},
+            "$or": [{"status": EndpointStatus.PAUSED.value}, {"owner_away": True}],
+        }
+        still = set(await _ids(self._endpoints.find(held, {"_id": 1}))) if held_back else set()
         for endpoint_id in held_back:
             if endpoint_id not in still:
                 await self.set_waiting(endpoint_id, EndpointStatus.ENABLED)
 
     def _new(self, event: FeedEvent, endpoint: Endpoint) -> dict[str, Any]:
         now = self._clock.now()
-        waits = endpoint.status is EndpointStatus.PAUSED
-        times = {"next_attempt_at": None, "due_at": None} if waits else _tried_at(now)
+        times = _HELD if endpoint.is_held else _tried_at(now)
         return {**new_delivery(event, endpoint), **times, "created_at": now}
 
     async def _insert(self, new: Sequence[dict[str, Any]]) -> set[str]:
@@ -295,24 +296,25 @@ class MongoDeliveries:
             return {new[one["index"]]["_id"] for one in failures}
         return set()
 
+    def _ended(self, status: DeliveryStatus) -> dict[str, Any]:
+        """What a delivery that ends this way is from now on, until it is forgotten."""
+        return {"status": status.value, **_HELD, "expires_at": self._clock.now() + self._keep_for}
+
     def _early_s(self, delivery: Delivery) -> float:
         if delivery.next_attempt_at is None:
             return 0.0
         return (delivery.next_attempt_at - self._clock.now()).total_seconds()
 
     async def _instead(self, delivery: Delivery) -> Verdict | None:
-        """Why there was no turn: the endpoint is gone, disabled, paused or (None) busy."""
+        """Why there was no turn: the endpoint is gone, disabled, held or (None) busy."""
         fields = await self._endpoints.find_one({"_id": delivery.endpoint_id})
         endpoint = to_endpoint(fields) if fields else None
         if endpoint is None or endpoint.status is EndpointStatus.DISABLED:
             await self.cancel_pending(delivery.endpoint_id)
             return Verdict(DeliveryStatus.CANCELLED)
-        if endpoint.status is not EndpointStatus.PAUSED:
+        if not endpoint.is_held:
             return None
-        await self._deliveries.update_one(
-            {"_id": delivery.id, "status": PENDING},
-            {"$set": {"next_attempt_at": None, "due_at": None}},
-        )
+        await self._deliveries.update_one({"_id": delivery.id, "status": PENDING}, {"$set": _HELD})
         return Verdict(DeliveryStatus.PENDING)
 
     async def _backlog(self, endpoint_id: str) -> int:

@@ -42,6 +42,7 @@ class Turns:
             {
                 "_id": endpoint_id,
                 "status": EndpointStatus.ENABLED.value,
+                "owner_away": {"$ne": True},
                 "$expr": {
                     "$and": [
                         {"$lt": [{"$size": _LIVE}, places]},

@@ -1,6 +1,7 @@
 """From event to subscriber: on record first, tried at once, carried on, never lost."""
 
 import asyncio
+import secrets
 import time
 from datetime import datetime, timedelta
 
@@ -10,10 +11,17 @@ from temporalio.service import RPCError
 
 from cli.stack import EmbeddedStack
 from payflow.domain.errors import NotFound
-from payflow.domain.users import Principal
+from payflow.domain.ports import NewUser
+from payflow.domain.users import Principal, Role
 from payflow.domain.webhook_errors import EndpointNotEnabled
 from payflow.domain.webhook_ports import Turn
-from payflow.domain.webhooks import Attempt, DeliveryStatus, EndpointStatus, delivery_id
+from payflow.domain.webhooks import (
+    Attempt,
+    DeliveryStatus,
+    EndpointStatus,
+    Verdict,
+    delivery_id,
+)
 from payflow.webhooks import attempts
 from temporal.client import connect
 from temporal.names import delivery_workflow_id
@@ -140,6 +148,53 @@ async def test_a_paused_endpoint_keeps_its_events_until_it_is_resumed(
         await post.subscriptions.change(endpoint.id, owner, {"status": "enabled"})
         await post.delivered(endpoint, owner, within_s=40)
     assert len(shop.requests) == 1
+
+
+async def test_a_deactivated_owners_events_are_kept_and_not_sent(post: Post) -> None:
+    accounts = post.storage.accounts
+    new = NewUser(f"{secrets.token_hex(8)}@example.com", "no hash", "Alice")
+    user, _ = await accounts.register(new, "USD")
+    alice = Principal(user.id, Role.USER)
+    async with receiver() as shop:
+        endpoint, _ = await post.endpoint(alice, shop.url)
+        await post.dispatch.schedule([event([alice.user_id])])
+        (sent,) = await post.delivered(endpoint, alice)
+        await accounts.set_active(user.id, active=False)
+        later, _ = await post.endpoint(alice, shop.url)  # by a token that was not yet refused
+        await post.dispatch.schedule([event([alice.user_id])])
+        again = await post.storage.delivery_records.reopen(
+            [sent.id], endpoint.id, only=list(DeliveryStatus)
+        )
+        assert await post.attempts.attempt(*again) == Verdict(DeliveryStatus.PENDING)
+        for one, count in ((endpoint, 2), (later, 1)):
+            await post.delivered(one, alice, status=DeliveryStatus.PENDING, count=count)
+        assert len(shop.requests) == 1
+        await accounts.set_active(user.id, active=True)
+        for one, count in ((endpoint, 2), (later, 1)):
+            await post.delivered(one, alice, count=count, within_s=20)
+    assert len(shop.requests) == 4
+
+
+async def test_what_has_ended_is_kept_for_its_time_and_not_replayed_after_it(
+    pair: EmbeddedStack, owner: Principal
+) -> None:
+    day = timedelta(days=1)
+    async with (
+        books_of(pair) as database,
+        post_of(pair, webhook_keep_s=int(day.total_seconds())) as post,
+        receiver() as shop,
+    ):
+        endpoint, _ = await post.endpoint(owner, shop.url)
+        await post.dispatch.schedule([event([owner.user_id])])
+        (delivery,) = await post.delivered(endpoint, owner)
+        kept = database.webhook_deliveries
+        now = post.storage.clock.now()
+        soon = {"$gt": now + day - timedelta(minutes=1), "$lt": now + day}
+        assert await kept.count_documents({"_id": delivery.id, "expires_at": soon}) == 1
+        again = await post.subscriptions.resend(delivery.id, owner)
+        assert await kept.count_documents({"_id": again.id, "expires_at": None}) == 1
+        replay = await post.subscriptions.replay(endpoint.id, owner, now - 10 * day)
+        assert replay.since >= now - day
 
 
 async def test_410_disables_the_endpoint_and_tells_its_owner(post: Post, owner: Principal) -> None:
@@ -275,11 +330,11 @@ async def test_a_turn_lasts_while_its_holder_waits_for_the_answer(
         endpoint, _ = await post.endpoint(owner, stuck.url)
 
         async def until() -> datetime:
+            this = {"_id": endpoint.id}
             async with asyncio.timeout(5):
-                while not (kept := await database.webhook_endpoints.find_one(endpoint.id))["turns"]:
+                while not (ends := await database.webhook_endpoints.distinct("turns.until", this)):
                     await asyncio.sleep(0.01)
-            (turn,) = kept["turns"]
-            moment: datetime = turn["until"]
+            moment: datetime = ends[0]
             return moment
 
         await post.dispatch.schedule([event([owner.user_id])])

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +25,7 @@ class Desk:
     """``Attempts`` in memory: each endpoint has so many places and behaves as told."""
 
     places: dict[str, int] = field(default_factory=lambda: defaultdict(lambda: PLACES))
-    behave: dict[str, Callable[[], Any]] = field(default_factory=dict)
+    behave: dict[str, Callable[[], Awaitable[Verdict]]] = field(default_factory=dict)
     busy: Counter[str] = field(default_factory=Counter)
     most: Counter[str] = field(default_factory=Counter)
     asked: Counter[str] = field(default_factory=Counter)
