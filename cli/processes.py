@@ -131,7 +131,7 @@ async def _relay(
     """Bring events to the feed and to subscribers; the pick-up shares the subscribers' lanes."""
     couriers = TemporalCouriers(sagas)
     async with open_deliveries(settings, storage, couriers) as deliveries:
-        relay = Relay(storage.relay, storage.feed, deliveries)
+        relay = Relay(storage.relay, storage.feed, deliveries, observer=storage.observer)
         pick_up = PickUp(storage.delivery_records, deliveries, couriers)
         async with asyncio.TaskGroup() as group:
             group.create_task(_unless_stopped(relay.run(), stop))
