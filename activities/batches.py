@@ -1,13 +1,12 @@
 """The steps of a batch: a range of its items in bulk, or together, or each left to itself."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from temporalio import activity
 
+from activities.alive import alive
 from activities.ledger import origin_of_this
 from payflow.domain.batch_ledger import CANCELLED, STOPPED, ItemsOrder
 from payflow.domain.batch_ports import BatchPlan, BatchWork
@@ -17,8 +16,6 @@ from payflow.domain.ledger import REACHES, Leg, LegRequest, Tombstone, leg_from
 from payflow.domain.ports import Books, Sagas
 from payflow.domain.transfers import TransferStatus
 from temporal.policies import BATCH_LEASH_S
-
-ALIVE_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,7 @@ class BatchActivities:
         Raises:
             BooksUnavailable: none of them had an answer, so it is not an item's own trouble.
         """
-        async with _alive():
+        async with alive():
             halt = CANCELLED if await self._work.is_cancelled(items.batch_id) else None
             together = ItemsOrder(
                 items.batch_id, BatchMode.INDEPENDENT, items.first, items.past, halt
@@ -81,7 +78,7 @@ class BatchActivities:
     async def take_together(self, order: ItemsTogether) -> None:
         """Bring the items to their end in one transaction: in order, or all or none."""
         items = order.items
-        async with _alive():
+        async with alive():
             halt = await self._halt(items)
             await self._books.take_items(
                 ItemsOrder(items.batch_id, order.mode, items.first, items.past, halt),
@@ -91,7 +88,7 @@ class BatchActivities:
     @activity.defn
     async def leave_to_themselves(self, items: Items) -> None:
         """Give each item that has not ended a saga of its own, if it has none that runs."""
-        async with _alive():
+        async with alive():
             for item in await self._work.unfinished(items.batch_id, items.first, items.past):
                 await self._sagas.start_alone(item)
 
@@ -141,19 +138,3 @@ def _next_legs(states: dict[str, TransferStatus], halt: Tombstone | None) -> Ite
     for transfer_id, status in states.items():
         if (leg := leg_from(status)) is not None:
             yield LegRequest(transfer_id, leg, halt if leg is Leg.DEBIT else None)
-
-
-@asynccontextmanager
-async def _alive() -> AsyncIterator[None]:
-    """Heartbeats all the while: a worker that dies is noticed long before its time is up."""
-
-    async def beat() -> None:
-        while True:
-            activity.heartbeat()
-            await asyncio.sleep(ALIVE_EVERY_S)
-
-    beating = asyncio.create_task(beat())
-    try:
-        yield
-    finally:
-        beating.cancel()

@@ -6,6 +6,7 @@ from typing import Any
 
 from temporalio import activity
 
+from activities.alive import alive
 from payflow.domain.webhook_ports import Attempts
 from payflow.domain.webhooks import Verdict
 
@@ -26,7 +27,8 @@ class WebhookActivities:
     @activity.defn
     async def deliver(self, step: DeliveryAttempt) -> Verdict:
         """Try the delivery if it is due; what is to be done about it next."""
-        return await self._attempts.attempt(step.delivery_id)
+        async with alive():
+            return await self._attempts.attempt(step.delivery_id)
 
     def all(self) -> list[Callable[..., Any]]:
         """Every step, for a worker's list."""

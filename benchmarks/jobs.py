@@ -24,7 +24,7 @@ class Job:
     """Callers that ask one after the other, each with its own orders in a circle.
 
     Counted is what is answered in the ``seconds`` after ``lead_s``; with a ``limit`` everything
-    is, and no more than so many requests are sent.
+    is, and no more than so many requests are sent. A caller asks at most once in ``every_s``.
     """
 
     host: str
@@ -33,6 +33,7 @@ class Job:
     seconds: float
     lead_s: float = LEAD_S
     limit: int = 0
+    every_s: float = 0.0
 
     def to_line(self) -> str:
         """The job as one line."""

@@ -31,11 +31,14 @@ class _Run:
 
     async def tally(self) -> Tally:
         """Let every caller ask until the time or the limit is over."""
-        await asyncio.gather(*(self._call(orders) for orders in self._job.callers))
+        callers = self._job.callers
+        apart_s = self._job.every_s / len(callers)
+        await asyncio.gather(*(self._call(mine, at * apart_s) for at, mine in enumerate(callers)))
         counted_s = monotonic() - self._begun if self._job.limit else self._job.seconds
         return Tally(counted_s, self._latencies_ms, self._answered, self._wrong[:WRONG_KEPT])
 
-    async def _call(self, orders: list[Order]) -> None:
+    async def _call(self, orders: list[Order], begins_after_s: float) -> None:
+        await asyncio.sleep(begins_after_s)
         connection = await Connection.to(self._job.host, self._job.port)
         requests = cycle([(*_rendered(order, self._job.host), order) for order in orders])
         while self._may_send():
@@ -49,6 +52,8 @@ class _Run:
             self._note(asked, monotonic())
             if answer.status >= 400 or order.expect.encode() not in answer.body:
                 self._wrong.append(f"{answer.status} {answer.body[:300].decode(errors='replace')}")
+            if self._job.every_s:
+                await asyncio.sleep(max(0.0, asked + self._job.every_s - monotonic()))
         connection.close()
 
     def _may_send(self) -> bool:

@@ -37,6 +37,9 @@ METHOD = """## Method
 - A batch is sent by one caller, by one resident's wallets to everybody's; its time runs from the
   `POST` being sent until a `GET`, every 0.25 s, says that it has ended. What it moved is checked in
   the books, wallet by wallet, against the sum of its items.
+- Events are timed from their `created_at` to their first arrival at a listener on loopback, which
+  takes `PAYFLOW_ENV=test`. The load is paced, the same beside a hanging and a failing subscriber
+  as alone.
 - A long past is written in bulk: documents as the books would have them, without their Temporal
   histories and without their places in the feed. Both stacks run while either is measured.
 - Memory is what the kernel counts as resident. CPU is user and system time of all threads, from

@@ -25,12 +25,21 @@ from benchmarks.sections import (
     recovery,
     speed,
     starting,
+    webhooks,
 )
 from benchmarks.town import Town, production_environment, settle
 from cli.apps import Layout
 
 ON_ONE_PROCESS = ("speed", "latency", "hot", "reading", "posting", "memory", "batches")
-SECTIONS = ("history", "observability", *ON_ONE_PROCESS, "hot-workers", "recovery", "start")
+SECTIONS = (
+    "history",
+    "observability",
+    *ON_ONE_PROCESS,
+    "hot-workers",
+    "recovery",
+    "webhooks",
+    "start",
+)
 ALL_IN_ONE = Layout()
 UNOBSERVED = Layout(program="benchmarks.unobserved")
 TWO_WORKERS = Layout(apis=1, workers=2)
@@ -70,6 +79,8 @@ class Run:
                 async with self._main(ONE_WORKER, load) as ground:
                     await self._take("recovery", lambda: recovery.measure(ground))
                     await self._take("batches", lambda: batch_kills.measure(ground))
+            if "webhooks" in self.wanted:
+                await self._webhooks(load)
         await self._take("start", lambda: starting.measure(self.options, self.folder / "up"))
 
     async def _history(self, load: LoadProcess) -> None:
@@ -88,6 +99,11 @@ class Run:
                 self._ground("unwatched", UNOBSERVED, load) as unwatched,
             ):
                 await self._take("observability", lambda: observability.measure(watched, unwatched))
+
+    async def _webhooks(self, load: LoadProcess) -> None:
+        more = webhooks.TO_LOOPBACK
+        async with self._ground("webhooks", ALL_IN_ONE, load, more=more) as ground:
+            await self._take("webhooks", lambda: webhooks.measure(ground))
 
     async def _all_in_one(self, ground: Ground) -> None:
         await self._take("speed", lambda: speed.measure(ground))

@@ -64,7 +64,6 @@ async def run_relay(settings: Settings) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(_sweep(settings, storage, sagas, stop))
             group.create_task(_relay(settings, storage, sagas, stop))
-            group.create_task(_pick_up(storage, sagas, stop))
 
 
 async def run_serve(settings: Settings) -> None:
@@ -75,7 +74,6 @@ async def run_serve(settings: Settings) -> None:
             group.create_task(_serve(settings, storage, sagas, stop))
             group.create_task(_sweep(settings, storage, sagas, stop))
             group.create_task(_relay(settings, storage, sagas, stop))
-            group.create_task(_pick_up(storage, sagas, stop))
             group.create_task(_work_beside_the_api(settings, storage, sagas, stop))
 
 
@@ -130,13 +128,14 @@ async def _sweep(
 async def _relay(
     settings: Settings, storage: Storage, sagas: TemporalSagas, stop: asyncio.Event
 ) -> None:
-    async with open_deliveries(settings, storage, TemporalCouriers(sagas)) as deliveries:
+    """Bring events to the feed and to subscribers; the pick-up shares the subscribers' lanes."""
+    couriers = TemporalCouriers(sagas)
+    async with open_deliveries(settings, storage, couriers) as deliveries:
         relay = Relay(storage.relay, storage.feed, deliveries, observer=storage.observer)
-        await _unless_stopped(relay.run(), stop)
-
-
-async def _pick_up(storage: Storage, sagas: TemporalSagas, stop: asyncio.Event) -> None:
-    await _unless_stopped(PickUp(storage.delivery_records, TemporalCouriers(sagas)).run(), stop)
+        pick_up = PickUp(storage.delivery_records, deliveries, couriers)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_unless_stopped(relay.run(), stop))
+            group.create_task(_unless_stopped(pick_up.run(), stop))
 
 
 async def _work_beside_the_api(

@@ -121,6 +121,12 @@ class Settings(BaseSettings):
     webhook_disable_after_s: int = Field(
         5 * 86_400, ge=1, description="An endpoint that has failed for so long is disabled."
     )
+    webhook_keep_s: int = Field(
+        30 * 86_400,
+        ge=86_400,
+        le=3_660 * 86_400,
+        description="A delivery that has ended is kept for so long, with its attempts.",
+    )
 
     metrics_host: str = Field(
         "127.0.0.1", description="Address a worker's or relay's `/metrics` listens on."

@@ -109,6 +109,10 @@ GRACEFUL_SHUTDOWN = timedelta(seconds=30)
 # is for the books.
 DELIVERY_ATTEMPT_TIMEOUT = timedelta(seconds=60)
 
+# While it lasts it says each second that its worker lives; a killed worker's is made again after
+# this. The killed one's place at the endpoint is free by then.
+DELIVERY_HEARTBEAT = timedelta(seconds=10)
+
 # An attempt that failed on our side (MongoDB away) is repeated for so long; then the workflow
 # ends as failed and the pick-up starts another when the books are back.
 DELIVERY_ALTOGETHER = timedelta(hours=1)

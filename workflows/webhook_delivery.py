@@ -10,7 +10,12 @@ with workflow.unsafe.imports_passed_through():
     from payflow.domain.webhooks import DeliveryStatus, Verdict
     from temporal.messages import DeliveryStory
     from temporal.names import DELIVERY_WORKFLOW, WAKE_SIGNAL
-    from temporal.policies import DELIVERY_ALTOGETHER, DELIVERY_ATTEMPT_TIMEOUT, DELIVERY_RETRY
+    from temporal.policies import (
+        DELIVERY_ALTOGETHER,
+        DELIVERY_ATTEMPT_TIMEOUT,
+        DELIVERY_HEARTBEAT,
+        DELIVERY_RETRY,
+    )
 
 
 @workflow.defn(name=DELIVERY_WORKFLOW)
@@ -53,5 +58,6 @@ class WebhookDeliveryWorkflow:
             DeliveryAttempt(delivery_id),
             start_to_close_timeout=DELIVERY_ATTEMPT_TIMEOUT,
             schedule_to_close_timeout=DELIVERY_ALTOGETHER,
+            heartbeat_timeout=DELIVERY_HEARTBEAT,
             retry_policy=DELIVERY_RETRY,
         )

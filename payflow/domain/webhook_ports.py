@@ -1,6 +1,6 @@
 """What webhooks need from the world, as Protocols owned by those who use them."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -26,6 +26,14 @@ class Opened:
 
     delivery_id: str
     endpoint_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """Pending deliveries nobody has come for: some were never tried, some are between attempts."""
+
+    untried: Sequence[Opened]
+    tried: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +133,16 @@ class DeliveryRecords(Protocol):
         """The ids of failed and cancelled deliveries of events since then, oldest first."""
         ...
 
-    async def take_turn(self, delivery_id: str) -> Turn | Verdict:
-        """The right to try it now, or what is to be done instead."""
+    async def take_turn(self, delivery_id: str) -> Turn | Verdict | None:
+        """The right to try it now, or what is to be done instead; None: no place is free."""
+        ...
+
+    async def put_off(self, delivery_id: str) -> Verdict:
+        """Let a delivery that found no place wait until about one is free."""
+        ...
+
+    async def hold(self, turn: Turn) -> None:
+        """Keep the turn for longer: its holder is alive and the subscriber has not answered."""
         ...
 
     async def record(self, turn: Turn, attempt: Attempt, *, again_in: timedelta | None) -> Endpoint:
@@ -144,8 +160,12 @@ class DeliveryRecords(Protocol):
         """Hold the pending ones of a paused endpoint back, or make those of a resumed one due."""
         ...
 
-    async def overdue(self) -> Sequence[str]:
-        """Pending deliveries nobody has come for, a few of each endpoint; each is told once."""
+    async def overdue(self, room: Callable[[str], int]) -> Overdue:
+        """Pending deliveries nobody has come for; each is told once in a while.
+
+        Args:
+            room: how many deliveries that were never tried its caller takes of an endpoint.
+        """
         ...
 
 
@@ -158,6 +178,22 @@ class Attempts(Protocol):
         Raises:
             Trouble: it is not known whether the attempt was recorded; ask again.
         """
+        ...
+
+    async def attempt_if_free(self, delivery_id: str) -> Verdict | None:
+        """The same, but None when its endpoint has no place free; the record is as it was then."""
+        ...
+
+
+class FirstAttempts(Protocol):
+    """Who makes first attempts in this process, each endpoint's in a lane of their own."""
+
+    def room(self, endpoint_id: str) -> int:
+        """How many more deliveries the endpoint's lane takes."""
+        ...
+
+    def enter(self, opened: Opened) -> None:
+        """Try the delivery soon; one that is not tried within its time stays on record."""
         ...
 
 

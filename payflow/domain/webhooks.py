@@ -69,7 +69,10 @@ class SealedSecret:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where somebody wants their events; ``secrets`` are the newest first."""
+    """Where somebody wants their events; ``secrets`` are the newest first.
+
+    ``owner_away``: an operator has deactivated the owner; nothing is sent meanwhile.
+    """
 
     id: str
     owner_id: str
@@ -83,6 +86,12 @@ class Endpoint:
     disabled_reason: str | None = None
     failing_since: datetime | None = None
     answered_in_ms: int | None = None  # the last attempt, successful or not
+    owner_away: bool = False
+
+    @property
+    def is_held(self) -> bool:
+        """Whether events are kept for it and not sent."""
+        return self.owner_away or self.status is EndpointStatus.PAUSED
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from payflow.storage.identity import new_id
 from payflow.storage.mapping import from_wallet
 from payflow.storage.transactions import Client, in_transaction, translated
 from payflow.storage.wallets import new_wallet
+from payflow.storage.webhook_documents import WebhookEndpointDocument
 
 
 class MongoAccounts:
@@ -100,8 +101,22 @@ class MongoAccounts:
         return await self._change(user_id, dict(changes)) if changes else await self.get(user_id)
 
     async def set_active(self, user_id: str, active: bool) -> User:
-        """Deactivate or reactivate, or ``NotFound``."""
-        return await self._change(user_id, {"active": active})
+        """Deactivate or reactivate, or ``NotFound``; their webhooks wait meanwhile."""
+
+        async def write(session: AsyncClientSession) -> int:
+            users = UserDocument.get_pymongo_collection()
+            endpoints = WebhookEndpointDocument.get_pymongo_collection()
+            found = await users.update_one(
+                {"_id": user_id}, {"$set": {"active": active}}, session=session
+            )
+            await endpoints.update_many(
+                {"owner_id": user_id}, {"$set": {"owner_away": not active}}, session=session
+            )
+            return found.matched_count
+
+        if not await in_transaction(self._client, write):
+            raise NotFound("user", user_id)
+        return await self.get(user_id)
 
     async def _document(self, user_id: str) -> UserDocument:
         with translated():

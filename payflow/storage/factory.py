@@ -4,6 +4,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from redis.asyncio import BlockingConnectionPool, Redis
 
@@ -142,6 +143,6 @@ def _delivery_records(client: Client, clock: Clock, settings: Settings) -> Deliv
         client,
         settings.mongo_database,
         places=settings.webhook_endpoint_concurrency,
-        timeout_s=settings.webhook_timeout_s,
     )
-    return MongoDeliveries(client, settings.mongo_database, clock, turns)
+    keep_for = timedelta(seconds=settings.webhook_keep_s)
+    return MongoDeliveries(client, settings.mongo_database, clock, turns, keep_for=keep_for)

@@ -5,10 +5,12 @@ A killed worker's transaction holds its wallets until the server's ``transaction
 """
 
 from loguru import logger
+from pymongo.read_concern import ReadConcern
 
 from payflow.storage.connection import APP_NAME
 from payflow.storage.transactions import Client
 
+_LOCAL = ReadConcern("local")  # the server refuses $currentOp with any other, ours included
 IDLE_FOR_US = 1_000_000  # a live engine's transaction is never idle for a second
 
 
@@ -18,7 +20,7 @@ async def end_idle_transactions(client: Client) -> int:
     Returns:
         How many sessions were ended.
     """
-    idle = await client.admin.aggregate(
+    idle = await client.get_database("admin", read_concern=_LOCAL).aggregate(
         [
             {"$currentOp": {"idleSessions": True, "allUsers": True}},
             {

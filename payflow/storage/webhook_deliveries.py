@@ -1,6 +1,7 @@
 """Webhook deliveries over MongoDB: each on record before it is tried, each attempt written down."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ from payflow.domain.event_ports import FeedEvent
 from payflow.domain.identifiers import Prefix
 from payflow.domain.ports import Clock, Page
 from payflow.domain.users import Principal
-from payflow.domain.webhook_ports import Opened, Turn
+from payflow.domain.webhook_ports import Opened, Overdue, Turn
 from payflow.domain.webhooks import (
     Attempt,
     Delivery,
@@ -39,12 +40,13 @@ KIND = "webhook_delivery"
 PENDING = DeliveryStatus.PENDING.value
 
 COME_FOR_WITHIN = timedelta(seconds=15)  # then it is overdue, and the pick-up comes for it
-TOLD_AGAIN_AFTER = timedelta(seconds=60)  # an overdue one that still nobody tried
-OVERDUE_PER_ENDPOINT = 64  # a look starts no more of one endpoint's, so no backlog hides another's
+TOLD_AGAIN_AFTER = timedelta(seconds=60)  # a retry whose workflow was started for it
+RETRIES_PER_ENDPOINT = 64  # a look starts no more of one endpoint's, so no backlog hides another's
 EARLY_S = 0.5  # clocks of two machines; a wait that is over by less is over
 WOKEN_AT_ONCE = 200  # workflows told of a cancellation; the rest find out at their next attempt
 _DUPLICATE_KEY = 11_000
 
+_HELD: dict[str, Any] = {"next_attempt_at": None, "due_at": None}
 WAITED_FOR: list[dict[str, Any]] = [
     {"$match": {"status": PENDING}},
     {"$sort": {"status": 1, "endpoint_id": 1, "due_at": 1}},
@@ -55,12 +57,15 @@ WAITED_FOR: list[dict[str, Any]] = [
 class MongoDeliveries:
     """The ``DeliveryRecords`` port."""
 
-    def __init__(self, client: Client, database: str, clock: Clock, turns: Turns) -> None:
+    def __init__(
+        self, client: Client, database: str, clock: Clock, turns: Turns, *, keep_for: timedelta
+    ) -> None:
         kept = client[database]
         self._deliveries: Documents = kept[WebhookDeliveryDocument.Settings.name]
         self._endpoints: Documents = kept[WebhookEndpointDocument.Settings.name]
         self._clock = clock
         self._turns = turns
+        self._keep_for = keep_for
 
     async def open(self, events: Sequence[FeedEvent]) -> Sequence[Opened]:
         """Put a pending delivery on record for each endpoint that wants an event."""
@@ -93,7 +98,7 @@ class MongoDeliveries:
             "status": {"$in": [status.value for status in only]},
         }
         now = self._clock.now()
-        fields = {"status": PENDING, "tries": 0, **_tried_at(now)}
+        fields = {"status": PENDING, "tries": 0, "expires_at": None, **_tried_at(now)}
         with translated():
             ids = await _ids(self._deliveries.find(query, {"_id": 1}))
             await self._deliveries.update_many({**query, "_id": {"$in": ids}}, {"$set": fields})
@@ -133,8 +138,8 @@ class MongoDeliveries:
         with translated():
             return await _ids(cursor)
 
-    async def take_turn(self, delivery_id: str) -> Turn | Verdict:
-        """The right to try it now, or what is to be done instead."""
+    async def take_turn(self, delivery_id: str) -> Turn | Verdict | None:
+        """The right to try it now, or what is to be done instead; None: no place is free."""
         with translated():
             fields = await self._deliveries.find_one({"_id": delivery_id})
             if fields is None:
@@ -150,70 +155,106 @@ class MongoDeliveries:
                 return Turn(endpoint, delivery)
             return await self._instead(delivery)
 
+    async def put_off(self, delivery_id: str) -> Verdict:
+        """Let a delivery that found no place wait until about one is free."""
+        with translated():
+            delivery = await self._deliveries.find_one({"_id": delivery_id}, {"endpoint_id": 1})
+            if delivery is None:
+                return Verdict(DeliveryStatus.CANCELLED)
+            endpoint = await self._endpoints.find_one({"_id": delivery["endpoint_id"]})
+            if endpoint is None:  # deleted just now: the next attempt cancels it
+                return Verdict(DeliveryStatus.PENDING, 0.0)
+            wait_s = self._turns.wait_s(to_endpoint(endpoint), await self._backlog(endpoint["_id"]))
+            await self._deliveries.update_one(
+                {"_id": delivery_id, "status": PENDING},
+                {"$set": _tried_at(self._clock.now() + timedelta(seconds=wait_s))},
+            )
+        return Verdict(DeliveryStatus.PENDING, wait_s)
+
+    async def hold(self, turn: Turn) -> None:
+        """Keep the turn for longer: its holder is alive and the subscriber has not answered."""
+        with translated():
+            await self._turns.hold(turn.delivery.endpoint_id, turn.delivery.id)
+
     async def record(self, turn: Turn, attempt: Attempt, *, again_in: timedelta | None) -> Endpoint:
         """Write the attempt down and hand the turn back; the endpoint as it stands then."""
         delivery = turn.delivery
         ended = DeliveryStatus.SUCCEEDED if attempt.succeeded else DeliveryStatus.FAILED
         state: dict[str, Any] = (
-            {"status": ended.value, "next_attempt_at": None, "due_at": None}
-            if again_in is None
-            else _tried_at(self._clock.now() + again_in)
+            self._ended(ended) if again_in is None else _tried_at(self._clock.now() + again_in)
         )
         written = {"$push": {"attempts": attempt_fields(attempt)}, "$inc": {"tries": 1}}
         pending = {"_id": delivery.id, "status": PENDING}
         with translated():
-            result = await self._deliveries.update_one(pending, {**written, "$set": state})
+            # side by side: a place that is free before the record is safe costs nobody anything
+            result, after = await asyncio.gather(
+                self._deliveries.update_one(pending, {**written, "$set": state}),
+                self._turns.hand_back(delivery.endpoint_id, delivery.id, attempt),
+            )
             if not result.matched_count:  # cancelled meanwhile: it stays so, and the attempt shows
                 await self._deliveries.update_one({"_id": delivery.id}, written)
-            after = await self._turns.hand_back(delivery.endpoint_id, delivery.id, attempt)
         return after or turn.endpoint
 
     async def cancel_pending(self, endpoint_id: str) -> Sequence[str]:
         """Cancel what an endpoint that is gone or disabled still waits for; some of their ids."""
         query = {"endpoint_id": endpoint_id, "status": PENDING}
-        cancelled: dict[str, Any] = {
-            "status": DeliveryStatus.CANCELLED.value,
-            "next_attempt_at": None,
-            "due_at": None,
-        }
         with translated():
             under_way = {**query, "tries": {"$gt": 0}}
             ids = await _ids(self._deliveries.find(under_way, {"_id": 1}, limit=WOKEN_AT_ONCE))
-            await self._deliveries.update_many(query, {"$set": cancelled})
+            await self._deliveries.update_many(
+                query, {"$set": self._ended(DeliveryStatus.CANCELLED)}
+            )
         return ids
 
     async def set_waiting(self, endpoint_id: str, status: EndpointStatus) -> None:
         """Hold the pending ones of a paused endpoint back, or make those of a resumed one due."""
         now = self._clock.now()
         held: dict[str, Any] = {"endpoint_id": endpoint_id, "status": PENDING}
-        fields: dict[str, Any] = {"next_attempt_at": None, "due_at": None}
+        fields = _HELD
         if status is EndpointStatus.ENABLED:
             held["next_attempt_at"] = None
             fields = {"next_attempt_at": now, "due_at": now}
         with translated():
             await self._deliveries.update_many(held, {"$set": fields})
 
-    async def overdue(self) -> Sequence[str]:
-        """Pending deliveries nobody has come for, a few of each endpoint; each is told once."""
+    async def overdue(self, room: Callable[[str], int]) -> Overdue:
+        """Pending deliveries nobody has come for; each is told once in a while.
+
+        Untried ones there is no room for wait on, and let those behind them be looked at.
+        """
         now = self._clock.now()
-        overdue: list[str] = []
+        untried: list[Opened] = []
+        tried: list[str] = []
+        waiting: list[str] = []
         with translated():
             waited_for = await self._waited_for()
             await self._release([one for one, due_at in waited_for.items() if due_at is None])
             for endpoint_id, due_at in waited_for.items():
                 if due_at is not None and due_at > now:
                     continue
-                query = {"status": PENDING, "endpoint_id": endpoint_id, "due_at": {"$lt": now}}
-                cursor = self._deliveries.find(
-                    query, {"_id": 1}, sort=[("due_at", ASCENDING)], limit=OVERDUE_PER_ENDPOINT
-                )
-                overdue += await _ids(cursor)
-            if overdue:
-                await self._deliveries.update_many(
-                    {"_id": {"$in": overdue}, "status": PENDING, "due_at": {"$ne": None}},
-                    {"$set": {"due_at": now + TOLD_AGAIN_AFTER}},
-                )
-        return overdue
+                free = room(endpoint_id)
+                found = await self._overdue_at(endpoint_id, now, RETRIES_PER_ENDPOINT + free)
+                first = [one["_id"] for one in found if not one["tries"]]
+                untried += [Opened(one, endpoint_id) for one in first[:free]]
+                waiting += first
+                tried += [one["_id"] for one in found if one["tries"]][:RETRIES_PER_ENDPOINT]
+            await self._tell(tried, now + TOLD_AGAIN_AFTER)
+            await self._tell(waiting, now + COME_FOR_WITHIN)
+        return Overdue(untried, tried)
+
+    async def _overdue_at(
+        self, endpoint_id: str, now: datetime, limit: int
+    ) -> Sequence[Mapping[str, Any]]:
+        query = {"status": PENDING, "endpoint_id": endpoint_id, "due_at": {"$lt": now}}
+        order = [("due_at", ASCENDING)]
+        return await self._deliveries.find(query, {"tries": 1}, sort=order, limit=limit).to_list()
+
+    async def _tell(self, delivery_ids: Sequence[str], again_at: datetime) -> None:
+        if delivery_ids:
+            await self._deliveries.update_many(
+                {"_id": {"$in": delivery_ids}, "status": PENDING, "due_at": {"$ne": None}},
+                {"$set": {"due_at": again_at}},
+            )
 
     async def _waited_for(self) -> Mapping[str, datetime | None]:
         """When the first pending delivery of each endpoint is due; None where one is held back.
@@ -224,17 +265,19 @@ class MongoDeliveries:
         return {one["_id"]: one["due_at"] for one in await cursor.to_list()}
 
     async def _release(self, held_back: Sequence[str]) -> None:
-        """Make due what was put on record for a paused endpoint just as it was resumed."""
-        paused = {"_id": {"$in": held_back}, "status": EndpointStatus.PAUSED.value}
-        still = set(await _ids(self._endpoints.find(paused, {"_id": 1}))) if held_back else set()
+        """Make due what is held for an owner who is back or an endpoint that was just resumed."""
+        held = {
+            "_id": {"$in": held_back},
+            "$or": [{"status": EndpointStatus.PAUSED.value}, {"owner_away": True}],
+        }
+        still = set(await _ids(self._endpoints.find(held, {"_id": 1}))) if held_back else set()
         for endpoint_id in held_back:
             if endpoint_id not in still:
                 await self.set_waiting(endpoint_id, EndpointStatus.ENABLED)
 
     def _new(self, event: FeedEvent, endpoint: Endpoint) -> dict[str, Any]:
         now = self._clock.now()
-        waits = endpoint.status is EndpointStatus.PAUSED
-        times = {"next_attempt_at": None, "due_at": None} if waits else _tried_at(now)
+        times = _HELD if endpoint.is_held else _tried_at(now)
         return {**new_delivery(event, endpoint), **times, "created_at": now}
 
     async def _insert(self, new: Sequence[dict[str, Any]]) -> set[str]:
@@ -253,30 +296,26 @@ class MongoDeliveries:
             return {new[one["index"]]["_id"] for one in failures}
         return set()
 
+    def _ended(self, status: DeliveryStatus) -> dict[str, Any]:
+        """What a delivery that ends this way is from now on, until it is forgotten."""
+        return {"status": status.value, **_HELD, "expires_at": self._clock.now() + self._keep_for}
+
     def _early_s(self, delivery: Delivery) -> float:
         if delivery.next_attempt_at is None:
             return 0.0
         return (delivery.next_attempt_at - self._clock.now()).total_seconds()
 
-    async def _instead(self, delivery: Delivery) -> Verdict:
-        """Why there was no turn: the endpoint is gone, disabled, paused or busy."""
+    async def _instead(self, delivery: Delivery) -> Verdict | None:
+        """Why there was no turn: the endpoint is gone, disabled, held or (None) busy."""
         fields = await self._endpoints.find_one({"_id": delivery.endpoint_id})
         endpoint = to_endpoint(fields) if fields else None
         if endpoint is None or endpoint.status is EndpointStatus.DISABLED:
             await self.cancel_pending(delivery.endpoint_id)
             return Verdict(DeliveryStatus.CANCELLED)
-        if endpoint.status is EndpointStatus.PAUSED:
-            await self._deliveries.update_one(
-                {"_id": delivery.id, "status": PENDING},
-                {"$set": {"next_attempt_at": None, "due_at": None}},
-            )
-            return Verdict(DeliveryStatus.PENDING)
-        wait_s = self._turns.wait_s(endpoint, await self._backlog(endpoint.id))
-        await self._deliveries.update_one(
-            {"_id": delivery.id, "status": PENDING},
-            {"$set": _tried_at(self._clock.now() + timedelta(seconds=wait_s))},
-        )
-        return Verdict(DeliveryStatus.PENDING, wait_s)
+        if not endpoint.is_held:
+            return None
+        await self._deliveries.update_one({"_id": delivery.id, "status": PENDING}, {"$set": _HELD})
+        return Verdict(DeliveryStatus.PENDING)
 
     async def _backlog(self, endpoint_id: str) -> int:
         soon = self._clock.now() + TOLD_AGAIN_AFTER

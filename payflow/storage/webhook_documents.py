@@ -29,6 +29,7 @@ class WebhookEndpointDocument(StoredDocument):
     disabled_reason: str | None = None
     failing_since: datetime | None = None
     answered_in_ms: int | None = None
+    owner_away: bool = False
     secrets: list[SealedSecretFields]
     turns: list[dict[str, Any]] = Field(default_factory=list)
     created_at: datetime
@@ -45,7 +46,10 @@ class WebhookEndpointDocument(StoredDocument):
 
 
 class WebhookDeliveryDocument(StoredDocument):
-    """One event on its way to one endpoint; ``due_at`` is when somebody must have come for it."""
+    """One event on its way to one endpoint; ``due_at`` is when somebody must have come for it.
+
+    ``expires_at`` is there once it has ended: MongoDB removes it within a minute after that.
+    """
 
     event_id: str
     event_type: str
@@ -58,6 +62,7 @@ class WebhookDeliveryDocument(StoredDocument):
     tries: int = 0
     next_attempt_at: datetime | None = None
     due_at: datetime | None = None
+    expires_at: datetime | None = None
     traceparent: str | None = None  # of the request that the event follows from
     created_at: datetime
 
@@ -72,6 +77,8 @@ class WebhookDeliveryDocument(StoredDocument):
                 name="endpoint_status_newest",
             ),
             IndexModel([("transfer_id", ASCENDING)], name="transfer", sparse=True),
+            # ended long ago
+            IndexModel([("expires_at", ASCENDING)], name="expires", expireAfterSeconds=0),
             # what nobody has come for; the index holds nothing else
             IndexModel(
                 [("status", ASCENDING), ("endpoint_id", ASCENDING), ("due_at", ASCENDING)],

@@ -52,7 +52,7 @@ class MongoEndpoints:
 
         async def work(session: AsyncClientSession) -> None:
             # two requests at once write the same user, so one of them conflicts and counts again
-            await self._users.update_one(
+            owner = await self._users.find_one_and_update(
                 {"_id": endpoint.owner_id},
                 {"$set": {"endpoint_added_at": endpoint.created_at}},
                 session=session,
@@ -60,7 +60,8 @@ class MongoEndpoints:
             owned = {"owner_id": endpoint.owner_id}
             if await self._endpoints.count_documents(owned, session=session) >= limit:
                 raise EndpointLimitReached(limit)
-            await self._endpoints.insert_one(from_endpoint(endpoint), session=session)
+            away = {"owner_away": owner is not None and not owner.get("active", True)}
+            await self._endpoints.insert_one({**from_endpoint(endpoint), **away}, session=session)
 
         await in_transaction(self._client, work)
 

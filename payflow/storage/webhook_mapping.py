@@ -36,6 +36,7 @@ def to_endpoint(fields: Fields) -> Endpoint:
         disabled_reason=fields["disabled_reason"],
         failing_since=fields["failing_since"],
         answered_in_ms=fields.get("answered_in_ms"),
+        owner_away=fields.get("owner_away", False),
     )
 
 

@@ -1,12 +1,12 @@
 """Turns at an endpoint: so many attempts at once, counted in its document, whoever makes them.
 
-A slow subscriber fills its own places and nobody else's. A turn whose process died runs out by
-the database's clock. The update that takes a turn reads the endpoint, which each attempt needs
-anyway, so the limit costs no extra round trip.
+A slow subscriber fills its own places and nobody else's. A turn is short and its holder, while it
+lives, holds on to it; one whose process died runs out by the database's clock. The update that
+takes a turn reads the endpoint, which each attempt needs anyway, so the limit costs no extra round
+trip.
 """
 
 import random
-from datetime import timedelta
 from typing import Any, ClassVar
 
 from pymongo import ReturnDocument, WriteConcern
@@ -17,9 +17,10 @@ from payflow.storage.webhook_documents import WebhookEndpointDocument
 from payflow.storage.webhook_mapping import to_endpoint
 
 WHILE_FAILING = 2  # places of an endpoint that fails: its others would only wait for time-outs
-RECORDING_S = 15.0  # after the answer: writing the attempt down while MongoDB elects
+LASTS_S = 8.0  # a dead holder's place is free again after that; a live one holds on every 2 s
 USUAL_ANSWER_S = 0.5  # of one that was never asked, to guess when a place is free
 SHORTEST_WAIT_S, LONGEST_WAIT_S = 1.0, 300.0  # one that is well again waits no longer than that
+LONGEST_WHILE_WELL_S = 15.0  # one slow answer among quick ones says little about the next
 
 
 class Turns:
@@ -27,23 +28,21 @@ class Turns:
 
     MOST_COUNTED: ClassVar = 10_000
 
-    def __init__(self, client: Client, database: str, *, places: int, timeout_s: float) -> None:
+    def __init__(self, client: Client, database: str, *, places: int) -> None:
         # a lost turn costs one attempt too many at the same time: not worth a replica's answer
         self._endpoints: Collection = client[database][
             WebhookEndpointDocument.Settings.name
         ].with_options(write_concern=WriteConcern(w=1))
         self._places = places
-        self._timeout_s = timeout_s
-        self._lasts_ms = round(timedelta(seconds=timeout_s + RECORDING_S).total_seconds() * 1000)
 
     async def take(self, endpoint_id: str, delivery_id: str) -> Endpoint | None:
         """A turn for the delivery, with the endpoint as it stands; None when there is none."""
         places = {"$cond": [_IS_FAILING, min(WHILE_FAILING, self._places), self._places]}
-        until = {"$add": ["$$NOW", self._lasts_ms]}
         found = await self._endpoints.find_one_and_update(
             {
                 "_id": endpoint_id,
                 "status": EndpointStatus.ENABLED.value,
+                "owner_away": {"$ne": True},
                 "$expr": {
                     "$and": [
                         {"$lt": [{"$size": _LIVE}, places]},
@@ -55,7 +54,10 @@ class Turns:
                 {
                     "$set": {
                         "turns": {
-                            "$concatArrays": [_LIVE, [{"delivery_id": delivery_id, "until": until}]]
+                            "$concatArrays": [
+                                _LIVE,
+                                [{"delivery_id": delivery_id, "until": _UNTIL}],
+                            ]
                         }
                     }
                 }
@@ -63,6 +65,15 @@ class Turns:
             return_document=ReturnDocument.AFTER,
         )
         return to_endpoint(found) if found else None
+
+    async def hold(self, endpoint_id: str, delivery_id: str) -> None:
+        """Let the delivery's turn, if it still has one, last from now on."""
+        mine = {"$eq": ["$$this.delivery_id", delivery_id]}
+        held = {"$mergeObjects": ["$$this", {"until": _UNTIL}]}
+        turns = {"$map": {"input": "$turns", "in": {"$cond": [mine, held, "$$this"]}}}
+        await self._endpoints.update_one(
+            {"_id": endpoint_id, "turns.delivery_id": delivery_id}, [{"$set": {"turns": turns}}]
+        )
 
     async def hand_back(
         self, endpoint_id: str, delivery_id: str, attempt: Attempt
@@ -95,9 +106,11 @@ class Turns:
         places = min(WHILE_FAILING, self._places) if failing else self._places
         guess_s = backlog * answer_s / places
         spread = random.uniform(0.5, 1.5)  # noqa: S311  # nosec B311  # no secret
-        return min(max(guess_s, SHORTEST_WAIT_S), LONGEST_WAIT_S) * spread
+        longest_s = LONGEST_WAIT_S if failing else LONGEST_WHILE_WELL_S
+        return min(max(guess_s, SHORTEST_WAIT_S), longest_s) * spread
 
 
+_UNTIL: dict[str, Any] = {"$add": ["$$NOW", round(LASTS_S * 1_000)]}
 _IS_FAILING: dict[str, Any] = {"$gt": ["$failing_since", None]}
 _LIVE: dict[str, Any] = {"$filter": {"input": "$turns", "cond": {"$gt": ["$$this.until", "$$NOW"]}}}
 

@@ -1,11 +1,14 @@
 """One attempt at a delivery: a turn, a signed request, and the record of what came of it."""
 
+import asyncio
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from loguru import logger
 
+from payflow.domain.errors import Trouble
 from payflow.domain.observing import UNOBSERVED, Delivered, Observer
 from payflow.domain.ports import Clock
 from payflow.domain.webhook_ports import Couriers, DeliveryRecords, Endpoints, Turn
@@ -21,6 +24,8 @@ from payflow.domain.webhooks import (
 from payflow.webhooks.sealing import Sealer
 from payflow.webhooks.sending import Sender
 from payflow.webhooks.signing import signed_headers
+
+HOLD_EVERY_S = 2.0  # a turn lasts 8 s: three may be late before an attempt is made twice
 
 
 class DeliveryAttempts:
@@ -52,16 +57,32 @@ class DeliveryAttempts:
         self._observer = observer
 
     async def attempt(self, delivery_id: str) -> Verdict:
-        """Try the delivery if it is due and its endpoint has a place free."""
+        """Try the delivery if it is due; without a place it waits until about one is free."""
+        verdict = await self.attempt_if_free(delivery_id)
+        return await self._records.put_off(delivery_id) if verdict is None else verdict
+
+    async def attempt_if_free(self, delivery_id: str) -> Verdict | None:
+        """Try the delivery if it is due; None when its endpoint has no place free."""
         turn = await self._records.take_turn(delivery_id)
-        if isinstance(turn, Verdict):
+        if not isinstance(turn, Turn):
             return turn
-        attempt = await self._send(turn)
+        attempt = await self._send_and_hold(turn)
         wait_s = None
         if not attempt.succeeded:
             tries = turn.delivery.tries + 1
             wait_s = wait_before_next(tries, self._draw(), attempt.retry_after_s, self._pace)
         return await self._settle(turn, attempt, wait_s)
+
+    async def _send_and_hold(self, turn: Turn) -> Attempt:
+        """Send, and keep the turn while the subscriber thinks."""
+        sending = asyncio.create_task(self._send(turn))
+        try:
+            while not (await asyncio.wait({sending}, timeout=HOLD_EVERY_S))[0]:
+                with suppress(Trouble):  # then nobody else can take it either
+                    await self._records.hold(turn)
+            return sending.result()
+        finally:
+            sending.cancel()
 
     async def _send(self, turn: Turn) -> Attempt:
         endpoint, delivery = turn.endpoint, turn.delivery

@@ -78,6 +78,7 @@ class Subscriptions:
         self._sealer = sealer
         self._limit = settings.webhook_max_endpoints
         self._overlap = timedelta(seconds=settings.webhook_secret_overlap_s)
+        self._keep_for = timedelta(seconds=settings.webhook_keep_s)
 
     async def create(self, viewer: Principal, wanted: Subscription) -> tuple[Endpoint, str]:
         """A new endpoint and its secret, which is not told again.
@@ -184,8 +185,10 @@ class Subscriptions:
         """Send again what has happened since and was never acknowledged.
 
         Failed and cancelled deliveries set out anew; events the endpoint never had a delivery of,
-        because it was disabled, get one.
+        because it was disabled, get one. Nothing from before the time deliveries are kept for:
+        it is not known any more what of that was acknowledged.
         """
+        since = max(since, self._clock.now() - self._keep_for)
         endpoint = await self._enabled(endpoint_id, viewer)
         lost = await self._records.unfulfilled(
             endpoint_id, since, limit=REPLAYED_AT_ONCE + 1, after=None

@@ -1,23 +1,35 @@
 """From event to subscriber: on record first, tried at once, carried on, never lost."""
 
 import asyncio
-from datetime import timedelta
+import secrets
+import time
+from datetime import datetime, timedelta
 
 import pytest
 from temporalio.client import WorkflowExecutionStatus
+from temporalio.service import RPCError
 
 from cli.stack import EmbeddedStack
 from payflow.domain.errors import NotFound
-from payflow.domain.users import Principal
+from payflow.domain.ports import NewUser
+from payflow.domain.users import Principal, Role
 from payflow.domain.webhook_errors import EndpointNotEnabled
 from payflow.domain.webhook_ports import Turn
-from payflow.domain.webhooks import Attempt, DeliveryStatus, EndpointStatus, delivery_id
+from payflow.domain.webhooks import (
+    Attempt,
+    DeliveryStatus,
+    EndpointStatus,
+    Verdict,
+    delivery_id,
+)
+from payflow.webhooks import attempts
 from temporal.client import connect
 from temporal.names import delivery_workflow_id
+from tests.e2e.auditing import books_of
 from tests.fakes_feed import InMemoryFeed
 from tests.webhooks.events import event
 from tests.webhooks.post import Post, only, post_of, somebody, verified
-from tests.webhooks.receivers import OK, answering, receiver, status
+from tests.webhooks.receivers import OK, answering, hanging, receiver, status
 
 
 async def test_an_event_arrives_signed_and_as_it_is(post: Post, owner: Principal) -> None:
@@ -99,7 +111,7 @@ async def test_what_a_killed_process_left_on_record_is_picked_up(
         await post.subscriptions.change(endpoint.id, owner, {"status": "paused"})
         await records.open([event([owner.user_id])])
         await post.storage.endpoints.change(endpoint.id, owner, {"status": "enabled"})
-        await post.delivered(endpoint, owner, count=3, within_s=90)
+        await post.delivered(endpoint, owner, count=3, within_s=30)
     assert len(set(shop.ids)) == len(shop.ids) == 3
 
 
@@ -136,6 +148,53 @@ async def test_a_paused_endpoint_keeps_its_events_until_it_is_resumed(
         await post.subscriptions.change(endpoint.id, owner, {"status": "enabled"})
         await post.delivered(endpoint, owner, within_s=40)
     assert len(shop.requests) == 1
+
+
+async def test_a_deactivated_owners_events_are_kept_and_not_sent(post: Post) -> None:
+    accounts = post.storage.accounts
+    new = NewUser(f"{secrets.token_hex(8)}@example.com", "no hash", "Alice")
+    user, _ = await accounts.register(new, "USD")
+    alice = Principal(user.id, Role.USER)
+    async with receiver() as shop:
+        endpoint, _ = await post.endpoint(alice, shop.url)
+        await post.dispatch.schedule([event([alice.user_id])])
+        (sent,) = await post.delivered(endpoint, alice)
+        await accounts.set_active(user.id, active=False)
+        later, _ = await post.endpoint(alice, shop.url)  # by a token that was not yet refused
+        await post.dispatch.schedule([event([alice.user_id])])
+        again = await post.storage.delivery_records.reopen(
+            [sent.id], endpoint.id, only=list(DeliveryStatus)
+        )
+        assert await post.attempts.attempt(*again) == Verdict(DeliveryStatus.PENDING)
+        for one, count in ((endpoint, 2), (later, 1)):
+            await post.delivered(one, alice, status=DeliveryStatus.PENDING, count=count)
+        assert len(shop.requests) == 1
+        await accounts.set_active(user.id, active=True)
+        for one, count in ((endpoint, 2), (later, 1)):
+            await post.delivered(one, alice, count=count, within_s=20)
+    assert len(shop.requests) == 4
+
+
+async def test_what_has_ended_is_kept_for_its_time_and_not_replayed_after_it(
+    pair: EmbeddedStack, owner: Principal
+) -> None:
+    day = timedelta(days=1)
+    async with (
+        books_of(pair) as database,
+        post_of(pair, webhook_keep_s=int(day.total_seconds())) as post,
+        receiver() as shop,
+    ):
+        endpoint, _ = await post.endpoint(owner, shop.url)
+        await post.dispatch.schedule([event([owner.user_id])])
+        (delivery,) = await post.delivered(endpoint, owner)
+        kept = database.webhook_deliveries
+        now = post.storage.clock.now()
+        soon = {"$gt": now + day - timedelta(minutes=1), "$lt": now + day}
+        assert await kept.count_documents({"_id": delivery.id, "expires_at": soon}) == 1
+        again = await post.subscriptions.resend(delivery.id, owner)
+        assert await kept.count_documents({"_id": again.id, "expires_at": None}) == 1
+        replay = await post.subscriptions.replay(endpoint.id, owner, now - 10 * day)
+        assert replay.since >= now - day
 
 
 async def test_410_disables_the_endpoint_and_tells_its_owner(post: Post, owner: Principal) -> None:
@@ -263,6 +322,53 @@ async def test_a_slow_subscriber_delays_nobody(pair: EmbeddedStack, owner: Princ
         waits.set()
 
 
+async def test_a_turn_lasts_while_its_holder_waits_for_the_answer(
+    pair: EmbeddedStack, post: Post, owner: Principal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "HOLD_EVERY_S", 0.05)
+    async with books_of(pair) as database, receiver(hanging) as stuck:
+        endpoint, _ = await post.endpoint(owner, stuck.url)
+
+        async def until() -> datetime:
+            this = {"_id": endpoint.id}
+            async with asyncio.timeout(5):
+                while not (ends := await database.webhook_endpoints.distinct("turns.until", this)):
+                    await asyncio.sleep(0.01)
+            moment: datetime = ends[0]
+            return moment
+
+        await post.dispatch.schedule([event([owner.user_id])])
+        taken = await until()
+        await asyncio.sleep(0.4)
+        assert await until() - taken >= timedelta(seconds=0.2)
+
+
+async def test_first_attempts_outlast_a_killed_process_and_start_no_workflows(
+    pair: EmbeddedStack, owner: Principal
+) -> None:
+    """Its places are free again within 8 s, whoever hangs beside it."""
+    async with (
+        post_of(pair, webhook_endpoint_concurrency=2) as post,
+        receiver() as shop,
+        receiver(hanging) as stuck,
+    ):
+        records = post.storage.delivery_records
+        endpoint, _ = await post.endpoint(owner, shop.url)
+        await post.endpoint(owner, stuck.url)
+        opened = await records.open([event([owner.user_id], sequence=n) for n in (1, 2)])
+        for one in opened:  # its process has taken all places, and is no more
+            assert isinstance(await records.take_turn(one.delivery_id), Turn)
+        await post.dispatch.schedule([event([owner.user_id], sequence=n) for n in range(3, 43)])
+        begun = time.monotonic()
+        await post.delivered(endpoint, owner, count=40, within_s=12)
+        assert time.monotonic() - begun > 1  # the killed one's places were in the way
+        assert len(set(shop.ids)) == len(shop.ids) == 40
+        client = await connect(post.settings)
+        for delivery in await post.delivered(endpoint, owner, count=40):
+            with pytest.raises(RPCError, match="not found"):
+                await client.get_workflow_handle(delivery_workflow_id(delivery.id)).describe()
+
+
 async def test_places_hold_over_processes_and_run_out(
     pair: EmbeddedStack, owner: Principal
 ) -> None:
@@ -280,9 +386,8 @@ async def test_places_hold_over_processes_and_run_out(
         again = await another.storage.delivery_records.take_turn(first)
         assert not isinstance(again, Turn)  # nobody tries it twice at once
         assert isinstance(await another.storage.delivery_records.take_turn(second), Turn)
-        busy = await another.storage.delivery_records.take_turn(third)
-        assert not isinstance(busy, Turn)
-        assert busy.again_in_s is not None
+        assert await another.storage.delivery_records.take_turn(third) is None
+        assert (await another.storage.delivery_records.put_off(third)).again_in_s is not None
         attempt = Attempt(one.storage.clock.now(), 1, 500)
         failing = await one.storage.delivery_records.record(
             turn, attempt, again_in=timedelta(hours=1)

@@ -55,6 +55,9 @@ class Subscriber:
             return Verdict(DeliveryStatus.CANCELLED)
         return Verdict(DeliveryStatus.PENDING, wait_s)
 
+    async def attempt_if_free(self, delivery_id: str) -> Verdict:
+        return await self.attempt(delivery_id)  # nobody else delivers here
+
     @property
     def gaps_s(self) -> list[float]:
         pairs = zip(self.tries, self.tries[1:], strict=False)
