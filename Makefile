@@ -48,6 +48,8 @@ check: install ## Lint, format, types, architecture, security; needs no network
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/bandit -q -c pyproject.toml -r $(CODE)
+	@if command -v promtool >/dev/null; then promtool check rules deploy/prometheus/rules.yml; \
+	  else echo 'promtool is not here: the alert rules are checked by the tests alone.'; fi
 
 # hatchling wants `editables` for an install in place; pip may not fetch it there.
 lock: ## Remake the lock files

@@ -6,11 +6,14 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 
 from api import health
+from api.codec import CodecOrigin, codec_router
 from api.handlers import install_handlers
+from api.metering import Metering
 from api.middleware import BodyLimit, RequestContext
 from api.openapi import DESCRIPTION, TAGS, TITLE, install_openapi
 from api.parts import Parts
 from api.streams import Streams
+from api.tracing import traced
 from api.v1 import (
     auth,
     batches,
@@ -33,6 +36,7 @@ from payflow.storage.factory import Storage
 from payflow.webhooks.guard import Guard
 from payflow.webhooks.sealing import load_sealer
 from payflow.webhooks.subscriptions import Subscriptions, WebhookParts
+from temporal.codec import codec_of
 
 
 def create_app(
@@ -56,6 +60,7 @@ def create_app(
         openapi_tags=TAGS,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=traced(settings),
     )
     app.state.parts = _parts(settings, storage, sagas, couriers, probes)
     # routes are tried in this order, about 3 µs each: what is called most comes first
@@ -65,6 +70,7 @@ def create_app(
     ):
         app.include_router(resource.router)
     app.include_router(webhooks.deliveries)
+    _open_codec(app, settings)
     if settings.rehearsal_allowed:
         app.include_router(simulation.router)
     install_handlers(app)
@@ -74,8 +80,19 @@ def create_app(
         max_bytes=settings.max_body_bytes,
         by_path={batches.PATH: settings.max_batch_bytes},
     )
+    app.add_middleware(Metering, observer=storage.observer)
     app.add_middleware(RequestContext)
     return app
+
+
+def _open_codec(app: FastAPI, settings: Settings) -> None:
+    """The codec's calls, where there are keys; to the UI's pages, where one is named."""
+    codec = codec_of(settings)
+    if codec is None:
+        return
+    app.include_router(codec_router(codec))
+    if settings.codec_origin:
+        app.add_middleware(CodecOrigin, origin=settings.codec_origin)
 
 
 def _version() -> str:
@@ -99,6 +116,7 @@ def _parts(
         audit=storage.audit,
         batches=storage.batches,
         feed=storage.feed,
+        observer=storage.observer,
         owners_move_money=settings.rehearsal_allowed,
         probes=probes,
         rehearsal=storage.rehearsal,

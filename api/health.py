@@ -1,16 +1,16 @@
 """Whether this process lives, and whether what it depends on answers."""
 
 import asyncio
-import time
 from typing import Any, Literal
 
 from fastapi import APIRouter
-from loguru import logger
 from pydantic import BaseModel, ConfigDict
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from api.parts import Ask
 from payflow.domain.ports import Probe
+from payflow.observability.dependencies import examine
+from payflow.observability.metrics_door import CONTENT_TYPE
 
 PROBE_WITHIN_S = 2.0  # what has not answered by then is down for whoever asks
 
@@ -78,13 +78,13 @@ async def ready(ask: Ask) -> JSONResponse:
 
 
 async def _examine(probe: Probe) -> tuple[str, dict[str, Any]]:
-    begun = time.perf_counter()
-    try:
-        async with asyncio.timeout(PROBE_WITHIN_S):
-            await probe.check()
-        status = "ok"
-    except Exception as error:  # whatever a driver raises, it did not answer
-        logger.warning("{} does not answer: {!r}", probe.name, error)
-        status = "down" if probe.name in _REQUIRED else "degraded"
-    latency_ms = round((time.perf_counter() - begun) * 1000, 1)
-    return probe.name, {"status": status, "latency_ms": latency_ms}
+    found = await examine(probe, PROBE_WITHIN_S)
+    missing = "down" if found.name in _REQUIRED else "degraded"
+    latency_ms = round(found.latency_s * 1000, 1)
+    return found.name, {"status": "ok" if found.is_up else missing, "latency_ms": latency_ms}
+
+
+@router.get("/metrics", summary="Metrics", response_class=PlainTextResponse)
+async def metrics(ask: Ask) -> Response:
+    """What this process observed, in Prometheus' text format."""
+    return Response(await ask.observer.page(), media_type=CONTENT_TYPE)

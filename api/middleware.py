@@ -10,8 +10,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ulid import ULID
 
 from api.problems import REQUEST_ID, problem
+from payflow.observability.context import about
 
 _SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")  # goes into logs and headers as is
+_TRANSFER = re.compile(r"/(trf_[0-9A-HJKMNP-TV-Z]{26})(?:/|$)")
 _ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
 
 
@@ -37,7 +39,9 @@ class RequestContext:
                 message["headers"] = [*message.get("headers", ()), *headers]
             await send(message)
 
-        with logger.contextualize(request_id=request_id):
+        asked_about = _TRANSFER.search(scope["path"])
+        transfer_id = asked_about and asked_about[1]
+        with about(request_id=request_id, transfer_id=transfer_id):
             try:
                 await self._app(scope, receive, send_with_headers)
             except Exception:

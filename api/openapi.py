@@ -26,6 +26,7 @@ TAGS = [
     {"name": "webhooks", "description": "Signed events, delivered to endpoints of one's own."},
     {"name": "users", "description": "Other people's accounts, for operators."},
     {"name": "simulation", "description": "Fault rehearsal in dev and test."},
+    {"name": "codec", "description": "What Temporal stores encrypted, for operators."},
     {"name": "health", "description": "For probes."},
 ]
 _UNSEEN: tuple[type[BaseModel], ...] = (Problem, NewBatch)  # what no call's signature shows

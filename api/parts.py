@@ -11,6 +11,7 @@ from payflow.auth.admission import Admission
 from payflow.auth.sessions import Sessions
 from payflow.domain.batch_ports import Batches
 from payflow.domain.event_ports import Feed
+from payflow.domain.observing import Observer
 from payflow.domain.ports import (
     Accounts,
     AuditLog,
@@ -32,6 +33,7 @@ class Parts:
     audit: AuditLog
     batches: Batches
     feed: Feed
+    observer: Observer
     owners_move_money: bool
     probes: Sequence[Probe]
     rehearsal: Rehearsal

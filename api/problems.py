@@ -129,6 +129,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "idempotency_key_reused": Kind(
             422, "Idempotency key reused", "This key was used with another request."
         ),
+        "payload_unreadable": Kind(
+            422, "Payload unreadable", "A payload is encrypted under a key that is not known here."
+        ),
         "internal_error": Kind(
             500, "Internal error", "Something went wrong on our side; the request id finds it."
         ),

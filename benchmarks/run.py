@@ -1,6 +1,6 @@
 """The whole run: stacks up and down, section after section, and what they found."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from benchmarks.sections import (
     hot_wallet,
     latency,
     memory,
+    observability,
     posting,
     reading,
     recovery,
@@ -29,8 +30,9 @@ from benchmarks.town import Town, production_environment, settle
 from cli.apps import Layout
 
 ON_ONE_PROCESS = ("speed", "latency", "hot", "reading", "posting", "memory", "batches")
-SECTIONS = ("history", *ON_ONE_PROCESS, "hot-workers", "recovery", "start")
+SECTIONS = ("history", "observability", *ON_ONE_PROCESS, "hot-workers", "recovery", "start")
 ALL_IN_ONE = Layout()
+UNOBSERVED = Layout(program="benchmarks.unobserved")
 TWO_WORKERS = Layout(apis=1, workers=2)
 ONE_WORKER = Layout(apis=1, workers=1)
 WALLETS_OF_HISTORY = 96
@@ -54,6 +56,8 @@ class Run:
         async with LoadProcess() as load:
             if "history" in self.wanted:
                 await self._history(load)
+            if "observability" in self.wanted:
+                await self._observability(load)
             if set(ON_ONE_PROCESS) & set(self.wanted):
                 async with self._main(ALL_IN_ONE, load) as ground:
                     await self._all_in_one(ground)
@@ -75,6 +79,15 @@ class Run:
                 for name in ("long", "short")
             ]
             await self._take("history", lambda: history.measure(long, short))
+
+    async def _observability(self, load: LoadProcess) -> None:
+        with observability.swallowing() as collector:
+            env = observability.watched_environment(collector)
+            async with (
+                self._ground("watched", ALL_IN_ONE, load, more=env) as watched,
+                self._ground("unwatched", UNOBSERVED, load) as unwatched,
+            ):
+                await self._take("observability", lambda: observability.measure(watched, unwatched))
 
     async def _all_in_one(self, ground: Ground) -> None:
         await self._take("speed", lambda: speed.measure(ground))
@@ -112,11 +125,17 @@ class Run:
 
     @asynccontextmanager
     async def _ground(
-        self, name: str, layout: Layout, load: LoadProcess, town: Town | None = None
+        self,
+        name: str,
+        layout: Layout,
+        load: LoadProcess,
+        town: Town | None = None,
+        more: Mapping[str, str] | None = None,
     ) -> AsyncIterator[Ground]:
         wallets = self.options.wallets if name == "main" else WALLETS_OF_HISTORY
+        env = {**self.env, **(more or {})}
         async with (
-            stack_in(self.folder / name, self.env, layout) as stack,
+            stack_in(self.folder / name, env, layout) as stack,
             open_books(stack) as database,
         ):
             self.machine |= await machine.versions(stack)

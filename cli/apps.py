@@ -20,11 +20,15 @@ READY_FILE = "PAYFLOW_READY_FILE"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the work is divided: all in one process, or APIs, workers and relays apart."""
+    """How the work is divided: all in one process, or APIs, workers and relays apart.
+
+    ``program`` is the module that runs them.
+    """
 
     apis: int = 0
     workers: int = 0
     relays: int = 1
+    program: str = "cli.main"
 
     @property
     def roles(self) -> list[tuple[str, str]]:
@@ -40,23 +44,32 @@ class Layout:
 def app_specs(
     layout: Layout, folder: DataFolder, ports: PortBook, env: Mapping[str, str]
 ) -> list[ChildSpec]:
-    """The layout's children; those with an HTTP door have a port."""
+    """The layout's children; those with an HTTP door have a port, all have one for metrics."""
     specs = []
     for name, role in layout.roles:
         port = None
         if role in ("serve", "api"):
             port = ports.claim("api" if role == "serve" else name)
-        specs.append(_app(name, role, port, folder, env))
+        metrics_port = port or ports.claim(f"{name}-metrics")
+        command = (sys.executable, "-m", layout.program, role)
+        specs.append(_app(name, command, (port, metrics_port), folder, env))
     return specs
 
 
 def _app(
-    name: str, role: str, port: int | None, folder: DataFolder, env: Mapping[str, str]
+    name: str,
+    command: tuple[str, ...],
+    ports: tuple[int | None, int],
+    folder: DataFolder,
+    env: Mapping[str, str],
 ) -> ChildSpec:
     ready_file = folder.ready_file(name)
+    port, metrics_port = ports
     own = {READY_FILE: str(ready_file)}
     if port is not None:
         own |= {"PAYFLOW_API_HOST": LOOPBACK, "PAYFLOW_API_PORT": str(port)}
+    else:
+        own |= {"PAYFLOW_METRICS_HOST": LOOPBACK, "PAYFLOW_METRICS_PORT": str(metrics_port)}
 
     async def wait_ready() -> None:
         async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
@@ -66,10 +79,11 @@ def _app(
 
     return ChildSpec(
         name=name,
-        role=role,
-        command=(sys.executable, "-m", "cli.main", role),
+        role=command[-1],
+        command=command,
         wait_ready=wait_ready,
         port=port,
+        metrics_port=metrics_port,
         env={**env, **own},
         stop_grace_s=DRAIN_GRACE_S,
         # The servers end with us: asked politely, it would drain against nothing for 20 s.

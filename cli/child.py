@@ -24,6 +24,7 @@ class ChildSpec:
     command: tuple[str, ...]
     wait_ready: Callable[[], Awaitable[None]]
     port: int | None = None
+    metrics_port: int | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     stop_grace_s: float = 15.0
     death_signal: signal.Signals = signal.SIGTERM  # what it gets when we die ourselves

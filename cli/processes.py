@@ -14,7 +14,7 @@ from temporalio.client import Client
 
 from api.app import create_app
 from api.server import serve_api
-from payflow.observability.logs import configure_logs
+from cli.observed import observed
 from payflow.settings import Settings
 from payflow.storage.factory import Storage, open_storage
 from temporal.client import connect
@@ -42,7 +42,7 @@ async def run_api(settings: Settings) -> None:
 async def run_worker(settings: Settings) -> None:
     """The stories and the steps."""
     async with _process(settings, "worker") as (storage, stop):
-        client = await _unless_stopped(wait_for_temporal(settings), stop)
+        client = await _unless_stopped(wait_for_temporal(settings, storage.observer), stop)
         if client is None:
             return
         sagas = _sagas_over(client, settings)
@@ -90,12 +90,11 @@ def say_ready() -> None:
 
 @asynccontextmanager
 async def _process(settings: Settings, role: str) -> AsyncIterator[tuple[Storage, asyncio.Event]]:
-    configure_logs(settings, role)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with open_storage(settings) as storage:
+    async with observed(settings, role) as observer, open_storage(settings, observer) as storage:
         logger.info("{} runs as pid {}", role, os.getpid())
         yield storage, stop
         logger.info("{} stops", role)
@@ -113,6 +112,7 @@ async def _serve(
     settings: Settings, storage: Storage, sagas: TemporalSagas, stop: asyncio.Event
 ) -> None:
     probes = (*storage.probes, TemporalProbe(sagas))
+    storage.observer.look_at(probes=probes)
     couriers = TemporalCouriers(sagas)
     app = create_app(settings, storage=storage, sagas=sagas, couriers=couriers, probes=probes)
     await serve_api(app, settings, stop)
@@ -122,6 +122,7 @@ async def _serve(
 async def _sweep(
     settings: Settings, storage: Storage, sagas: TemporalSagas, stop: asyncio.Event
 ) -> None:
+    storage.observer.look_at(probes=[TemporalProbe(sagas)])
     sweep = Sweep(storage.transfers, storage.books, sagas, park_after_s=settings.park_after_s)
     await _unless_stopped(sweep.run(settings.sweep_interval_s), stop)
 
@@ -142,7 +143,7 @@ async def _work_beside_the_api(
     settings: Settings, storage: Storage, sagas: TemporalSagas, stop: asyncio.Event
 ) -> None:
     """Run a worker; the sagas this process starts go straight to it."""
-    client = await _unless_stopped(wait_for_temporal(settings), stop)
+    client = await _unless_stopped(wait_for_temporal(settings, storage.observer), stop)
     if client is None:
         return
     async with (

@@ -88,6 +88,15 @@ class EmbeddedStack:
         return self._folder.root
 
     @property
+    def metrics_urls(self) -> dict[str, str]:
+        """Where each of PayFlow's own processes shows its metrics, by the child's name."""
+        return {
+            name: f"http://{LOOPBACK}:{child.spec.metrics_port}/metrics"
+            for name, child in self._supervisor.children.items()
+            if child.spec.metrics_port is not None
+        }
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The children's names: the three servers', ``serve`` or those of a split layout."""
         return tuple(self._supervisor.children)
@@ -202,6 +211,7 @@ class EmbeddedStack:
             "redis_url": where.redis_url,
             "pids": {role: _pid_of(role, specs) for role in ("api", "worker", "relay", *SERVERS)},
             "api_urls": list(where.api_urls),
+            "metrics_urls": list(self.metrics_urls.values()),
             "children": [{"role": role, "pid": pid, "port": port} for role, pid, port in specs],
         }
 

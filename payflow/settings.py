@@ -1,6 +1,8 @@
 """Every environment variable PayFlow reads: one frozen class, built once per process."""
 
+import base64
 import json
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -9,6 +11,9 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from payflow.domain.money import is_currency
+
+_CODEC_KEY_BYTES = 32  # AES-256
+_KEY_ID = re.compile(r"[\w.-]{1,64}")
 
 
 class Environment(StrEnum):
@@ -117,6 +122,51 @@ class Settings(BaseSettings):
         5 * 86_400, ge=1, description="An endpoint that has failed for so long is disabled."
     )
 
+    metrics_host: str = Field(
+        "127.0.0.1", description="Address a worker's or relay's `/metrics` listens on."
+    )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65_535,
+        description="Port of a worker's or relay's `/metrics`; off when empty. "
+        "The API has it on its own port.",
+    )
+    otlp_endpoint: str = Field(
+        "",
+        description="Collector of traces (OTLP over HTTP), such as `http://127.0.0.1:4318`; "
+        "off when empty.",
+    )
+    trace_sample_ratio: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Share of traces that is recorded; "
+        "a caller's `traceparent` decides for its own.",
+    )
+    codec_keys: SecretStr | None = Field(
+        None,
+        description="Keys of what Temporal stores: `id:base64` of 32 bytes, separated by commas; "
+        "the first encrypts, all decrypt. Empty: not encrypted.",
+    )
+    codec_origin: str = Field(
+        "",
+        description="Origin of the Temporal UI that may ask `/codec/decode`, such as "
+        "`http://127.0.0.1:8233`.",
+    )
+
+    @field_validator("metrics_port", "codec_keys", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
+    @field_validator("codec_keys")
+    @classmethod
+    def _whole_keys(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            codec_keys(value.get_secret_value())
+        return value
+
     @field_validator("default_currency")
     @classmethod
     def _known_currency(cls, value: str) -> str:
@@ -159,6 +209,27 @@ class Settings(BaseSettings):
     def rehearsal_allowed(self) -> bool:
         """Whether fault simulation and owners' own deposits are open (dev and test)."""
         return self.env is not Environment.PRODUCTION
+
+
+def codec_keys(text: str) -> dict[str, bytes]:
+    """Keys of AES-256 by their id, in their order, from ``id:base64,id:base64``.
+
+    Raises:
+        ValueError: it is not that; the text is not repeated.
+    """
+    keys: dict[str, bytes] = {}
+    for number, part in enumerate(text.split(","), start=1):
+        key_id, separator, encoded = part.strip().partition(":")
+        try:
+            key = base64.b64decode(encoded, validate=True)
+        except ValueError:
+            key = b""
+        if not separator or not _KEY_ID.fullmatch(key_id) or len(key) != _CODEC_KEY_BYTES:
+            raise ValueError(f"key {number} is not `id:base64` of {_CODEC_KEY_BYTES} bytes")
+        if key_id in keys:
+            raise ValueError(f"key {number} has the id of another")
+        keys[key_id] = key
+    return keys
 
 
 def _check_jwk_set(name: str, secret: SecretStr) -> None:

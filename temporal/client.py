@@ -1,21 +1,61 @@
 """The Temporal client and its data converter: one factory for every process."""
 
-from temporalio.client import Client
+from dataclasses import replace
+from typing import Any
 
+from temporalio.client import Client, HeaderCodecBehavior
+from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
+
+from payflow.domain.observing import UNOBSERVED, Observer
 from payflow.settings import Settings
+from temporal.carrying import Carrying
+from temporal.codec import codec_of
 from temporal.converter import DATA_CONVERTER
+from temporal.observing import Observing
 
 
-async def connect(settings: Settings, *, lazy: bool = False) -> Client:
+async def connect(
+    settings: Settings, *, lazy: bool = False, observer: Observer = UNOBSERVED
+) -> Client:
     """A client of the configured namespace.
 
     Args:
-        settings: where Temporal is.
+        settings: where Temporal is, and the keys of what it stores.
         lazy: connect at the first call; such a client starts workflows but runs no worker.
+        observer: is told of every attempt at an activity of the client's workers.
     """
     return await Client.connect(
         settings.temporal_address,
         namespace=settings.temporal_namespace,
-        data_converter=DATA_CONVERTER,
+        data_converter=data_converter(settings),
+        header_codec_behavior=HeaderCodecBehavior.CODEC,  # nothing to do where there is none
+        interceptors=interceptors(settings, observer),
         lazy=lazy,
     )
+
+
+def data_converter(settings: Settings) -> DataConverter:
+    """Pydantic's converter; with keys, payloads and failures are encrypted.
+
+    The messages and stack traces of failures are no payloads: the codec alone would leave them
+    readable.
+    """
+    codec = codec_of(settings)
+    if codec is None:
+        return DATA_CONVERTER
+    return replace(
+        DATA_CONVERTER,
+        payload_codec=codec,
+        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+    )
+
+
+def interceptors(settings: Settings, observer: Observer) -> list[Any]:
+    """For a client and its workers, the outermost first; none adds a command to a workflow."""
+    if not settings.otlp_endpoint:
+        return [Carrying(), Observing(observer)]
+    from temporalio.contrib.opentelemetry import (  # noqa: PLC0415 - not to be paid for when off
+        TracingInterceptor,
+    )
+
+    return [TracingInterceptor(), Carrying(), Observing(observer)]

@@ -24,6 +24,7 @@ from payflow.domain.errors import (
     WorkflowCannotRun,
 )
 from payflow.domain.transfers import Transfer
+from payflow.observability.context import note
 from temporal import policies
 from temporal.messages import BatchStory, OperatorOrder, TransferStory
 from temporal.names import (
@@ -140,6 +141,7 @@ class TemporalSagas:
         return found.status is not WorkflowExecutionStatus.RUNNING
 
     async def _update(self, transfer: Transfer, verb: str, order: OperatorOrder) -> str | None:
+        note(workflow_id=transfer.workflow_id)
         # with start: a workflow that was terminated or deleted hears the verb as well
         start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
             TRANSFER_WORKFLOW,

@@ -6,6 +6,7 @@ from loguru import logger
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from payflow.domain.observing import UNOBSERVED, Observer
 from payflow.settings import Settings
 from temporal.client import connect
 from temporal.search_attributes import ensure_search_attributes
@@ -13,12 +14,12 @@ from temporal.search_attributes import ensure_search_attributes
 CONNECT_AGAIN_S = 0.5
 
 
-async def wait_for_temporal(settings: Settings) -> Client:
+async def wait_for_temporal(settings: Settings, observer: Observer = UNOBSERVED) -> Client:
     """A connected client, as soon as Temporal answers; its search attributes are registered."""
     warned = False
     while True:
         try:
-            client = await connect(settings)
+            client = await connect(settings, observer=observer)
             await ensure_search_attributes(client)
         except (RPCError, RuntimeError, OSError) as error:
             if not warned:

@@ -22,6 +22,7 @@ from payflow.domain.identifiers import Prefix
 from payflow.domain.ports import Written
 from payflow.domain.representation import transfer_object
 from payflow.domain.transfers import Transfer, TransferStatus
+from payflow.observability.context import note
 
 router = APIRouter(prefix="/v1/transfers", tags=["transfers"])
 
@@ -147,6 +148,7 @@ async def _set_off(ask: Parts, transfer: Transfer, request_id: str, wait_s: int 
     The transfer runs whatever happens here, so trouble with waiting is no error.
     """
     start = None
+    note(transfer_id=transfer.id, workflow_id=transfer.workflow_id)
     if transfer.status is TransferStatus.INITIATED:
         start = ask.sagas.start(transfer, request_id)
     if wait_s is None or transfer.status.is_terminal:

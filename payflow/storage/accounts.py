@@ -7,6 +7,7 @@ from pymongo.errors import DuplicateKeyError
 
 from payflow.domain.errors import EmailTaken, NotFound
 from payflow.domain.identifiers import Prefix
+from payflow.domain.observing import UNOBSERVED, Observer, WalletAct
 from payflow.domain.ports import Clock, NewUser
 from payflow.domain.users import Role, User
 from payflow.domain.wallets import Wallet
@@ -20,8 +21,9 @@ from payflow.storage.wallets import new_wallet
 class MongoAccounts:
     """The ``Accounts`` port over the Beanie documents."""
 
-    def __init__(self, client: Client, clock: Clock) -> None:
+    def __init__(self, client: Client, clock: Clock, observer: Observer = UNOBSERVED) -> None:
         self._client = client
+        self._observer = observer
         self._clock = clock
 
     async def register(self, new: NewUser, currency: str) -> tuple[User, Wallet]:
@@ -47,6 +49,7 @@ class MongoAccounts:
             await in_transaction(self._client, write)
         except DuplicateKeyError:
             raise EmailTaken from None
+        self._observer.wallet_changed(WalletAct.OPENED)
         return _user(user), wallet
 
     async def create_operator(self, *, email: str, password_hash: str, name: str) -> User:

@@ -13,6 +13,7 @@ from payflow.domain.batches import Batch, BatchCounts
 from payflow.domain.errors import BooksUnavailable, NotFound
 from payflow.domain.identifiers import Prefix
 from payflow.domain.ledger import Leg, LegRequest
+from payflow.domain.observing import UNOBSERVED, Observer
 from payflow.domain.ports import Books, Clock, IdempotencyClaim, Origin, Page, Written
 from payflow.domain.transfers import Transfer, TransferStatus
 from payflow.domain.users import Principal
@@ -36,8 +37,15 @@ VOIDED_WITHIN_S = 8.0  # a lane's patience; what is left then, the batch's story
 class MongoBatches:
     """The ``Batches`` port."""
 
-    def __init__(self, collections: BooksCollections, clock: Clock, books: Books) -> None:
+    def __init__(
+        self,
+        collections: BooksCollections,
+        clock: Clock,
+        books: Books,
+        observer: Observer = UNOBSERVED,
+    ) -> None:
         self._kept = collections
+        self._observer = observer
         self._clock = clock
         self._books = books
 
@@ -63,6 +71,8 @@ class MongoBatches:
                 if winner := await self._claimed(claim):
                     return Written(winner, replayed=True)
             raise
+        for transfer in transfers:
+            self._observer.accepted(transfer)
         return Written(batch, replayed=False)
 
     async def get(self, batch_id: str, viewer: Principal) -> Batch:

@@ -193,6 +193,8 @@ class JournalDocument(StoredDocument):
     note: dict[str, str] | None = None
     reference: str | None = None
     request_id: str | None = None
+    # where the request stood in its trace, so that what follows from it can join it
+    traceparent: str | None = None
     created_at: datetime
 
     class Settings:

@@ -9,6 +9,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 
 from payflow.domain.batch_ports import Batches, BatchWork
 from payflow.domain.event_ports import Feed, News
+from payflow.domain.observing import UNOBSERVED, Observer
 from payflow.domain.ports import (
     Accounts,
     AuditLog,
@@ -28,6 +29,7 @@ from payflow.storage.batch_work import MongoBatchWork
 from payflow.storage.batches import MongoBatches
 from payflow.storage.bell import TerminalBell
 from payflow.storage.books_collections import BooksCollections
+from payflow.storage.census import MongoCensus
 from payflow.storage.connection import bind_documents, open_client
 from payflow.storage.door import Door
 from payflow.storage.event_bus import EventBus
@@ -65,6 +67,7 @@ class Storage:
     news: News
     delivery_records: DeliveryRecords
     endpoints: Endpoints
+    observer: Observer
     probes: tuple[Probe, ...]
     refresh_tokens: RefreshTokens
     rehearsal: Rehearsal
@@ -74,7 +77,9 @@ class Storage:
 
 
 @asynccontextmanager
-async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
+async def open_storage(
+    settings: Settings, observer: Observer = UNOBSERVED
+) -> AsyncIterator[Storage]:
     """Connect, create and check the indexes, start the engine; drain and close on leaving.
 
     Raises:
@@ -96,22 +101,25 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
         bus = EventBus(redis, settings.mongo_database, settings.event_bus_length)
         rehearsal = MongoRehearsal()
         recent = RecentTransfers()
-        async with PostingEngine(collections, clock, bell, recent) as engine:
+        probes: tuple[Probe, ...] = (MongoProbe(client), RedisProbe(redis))
+        observer.look_at(MongoCensus(collections.transfers), probes)
+        async with PostingEngine(collections, clock, bell, recent, observer) as engine:
             books: Books = engine
             if settings.rehearsal_allowed:
                 books = RehearsingBooks(engine, rehearsal, random.random)
             yield Storage(
-                accounts=MongoAccounts(client, clock),
+                accounts=MongoAccounts(client, clock, observer),
                 audit=MongoAuditLog(clock),
                 batch_work=MongoBatchWork(collections),
-                batches=MongoBatches(collections, clock, books),
+                batches=MongoBatches(collections, clock, books, observer),
                 books=books,
                 clock=clock,
                 feed=MongoFeed(feed_kept.feed),
                 news=bus,
                 delivery_records=_delivery_records(client, clock, settings),
                 endpoints=MongoEndpoints(collections, settings.mongo_database, clock),
-                probes=(MongoProbe(client), RedisProbe(redis)),
+                observer=observer,
+                probes=probes,
                 refresh_tokens=MongoRefreshTokens(client),
                 rehearsal=rehearsal,
                 relay=RelayStorage(feed_kept, bus),
@@ -121,8 +129,9 @@ async def open_storage(settings: Settings) -> AsyncIterator[Storage]:
                     bell,
                     Door(collections.transfers, settings.max_unfinished),
                     recent,
+                    observer,
                 ),
-                wallets=MongoWallets(collections, clock),
+                wallets=MongoWallets(collections, clock, observer),
             )
 
 

@@ -22,6 +22,7 @@ from payflow.domain.batch_ledger import ItemsOrder
 from payflow.domain.batches import BatchMode
 from payflow.domain.errors import BooksUnavailable, Trouble
 from payflow.domain.ledger import LegRequest, StepAnswer, Verdict
+from payflow.domain.observing import UNOBSERVED, Observer
 from payflow.domain.ports import Clock, Origin
 from payflow.domain.transfers import TransferStatus
 from payflow.storage.bell import TerminalBell
@@ -62,6 +63,7 @@ class _Waiting:
     answer: asyncio.Future[StepAnswer]
     wallet_id: str | None = None
     contended: bool = False  # it met a conflict: its wallet is claimed before anything is read
+    traceparent: str | None = None
 
 
 class _LaneTaken(Exception):
@@ -72,12 +74,18 @@ class PostingEngine:
     """``Books`` over MongoDB, one per process: ``async with`` starts it, leaving drains it."""
 
     def __init__(
-        self, books: BooksCollections, clock: Clock, bell: TerminalBell, recent: RecentTransfers
+        self,
+        books: BooksCollections,
+        clock: Clock,
+        bell: TerminalBell,
+        recent: RecentTransfers,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self._books = books
         self._client = books.client
         self._clock = clock
         self._bell = bell
+        self._observer = observer
         self._recent = recent
         self._group = PostingGroup(books, clock, recent)
         self._items = PostingItems(books, clock)
@@ -112,7 +120,9 @@ class PostingEngine:
         waiting = self._known.get(leg.key)
         if waiting is None:
             waiting = _Waiting(
-                OriginatedLeg(leg, origin), asyncio.get_running_loop().create_future()
+                OriginatedLeg(leg, origin),
+                asyncio.get_running_loop().create_future(),
+                traceparent=self._observer.traceparent(),
             )
             waiting.answer.add_done_callback(partial(self._forget, leg.key))
             self._known[leg.key] = waiting
@@ -151,6 +161,7 @@ class PostingEngine:
             finally:
                 self._release()
         self._bell.ring(e.transfer for e in entries if e.transfer.status.is_terminal)
+        self._observer.posted(entries)
 
     def _release(self) -> None:
         self._reserved = frozenset()
@@ -266,8 +277,15 @@ class PostingEngine:
             return
         work = partial(self._decide_and_write, group, in_main_lane)
         try:
-            verdict = await attempt(self._client, work)
+            with self._observer.posting([waiting.traceparent for waiting in group]):
+                verdict = await attempt(self._client, work)
+                # inside, so that the message to Redis belongs to the trace
+                self._bell.ring(
+                    e.transfer for e in verdict.entries if e.transfer.status.is_terminal
+                )
         except Exception as error:
+            if is_conflict(error):
+                self._observer.conflicted()
             self._recent.forget(waiting.leg.request.transfer_id for waiting in group)
             for waiting in group:
                 waiting.contended = waiting.contended or is_conflict(error)
@@ -276,7 +294,7 @@ class PostingEngine:
             self._recent.remember(entry.transfer)
         for waiting, answer in zip(group, verdict.answers, strict=True):
             _resolve(waiting, answer)
-        self._bell.ring(e.transfer for e in verdict.entries if e.transfer.status.is_terminal)
+        self._observer.posted(verdict.entries)
 
     async def _decide_and_write(
         self, group: Sequence[_Waiting], in_main_lane: bool, session: AsyncClientSession

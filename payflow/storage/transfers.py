@@ -17,6 +17,7 @@ from payflow.domain.errors import (
     Trouble,
 )
 from payflow.domain.identifiers import Prefix
+from payflow.domain.observing import UNOBSERVED, Observer
 from payflow.domain.ports import (
     Clock,
     IdempotencyClaim,
@@ -61,8 +62,10 @@ class MongoTransfers:
         bell: TerminalBell,
         door: Door,
         recent: RecentTransfers,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self._books = books
+        self._observer = observer
         self._door = door
         self._clock = clock
         self._bell = bell
@@ -87,6 +90,7 @@ class MongoTransfers:
                     return Written(winner, replayed=True)
             raise
         self._recent.remember(transfer)
+        self._observer.accepted(transfer)
         return Written(transfer, replayed=False)
 
     async def get(self, transfer_id: str, viewer: Principal) -> Transfer:
@@ -160,6 +164,8 @@ class MongoTransfers:
             request_id=order.request_id,
         )
         init["idempotency"] = claim_fields(claim)
+        if traceparent := self._observer.traceparent():
+            init["traceparent"] = traceparent
         await self._acceptance.write(init, from_transfer(transfer))
 
     async def _named(self, order: TransferOrder) -> tuple[Purse | None, Purse | None]:

@@ -9,6 +9,7 @@ from pymongo.errors import DuplicateKeyError
 from payflow.domain.errors import NotFound
 from payflow.domain.identifiers import Prefix
 from payflow.domain.movements import Movement, MovementKind, decide_movement
+from payflow.domain.observing import UNOBSERVED, Observer, WalletAct
 from payflow.domain.ports import (
     Clock,
     IdempotencyClaim,
@@ -39,6 +40,11 @@ from payflow.storage.transactions import (
 )
 
 _IN_TRANSIT = [status.value for status in TransferStatus if status.has_money_in_transit]
+_ACT = {
+    WalletStatus.ACTIVE: WalletAct.UNFROZEN,
+    WalletStatus.FROZEN: WalletAct.FROZEN,
+    WalletStatus.CLOSED: WalletAct.CLOSED,
+}
 _MOVEMENT_PREFIX = {
     MovementKind.DEPOSIT: Prefix.DEPOSIT,
     MovementKind.WITHDRAWAL: Prefix.WITHDRAWAL,
@@ -54,8 +60,11 @@ def new_wallet(owner_id: str, currency: str, name: str | None, clock: Clock) -> 
 class MongoWallets:
     """The ``Wallets`` port."""
 
-    def __init__(self, books: BooksCollections, clock: Clock) -> None:
+    def __init__(
+        self, books: BooksCollections, clock: Clock, observer: Observer = UNOBSERVED
+    ) -> None:
         self._books = books
+        self._observer = observer
         self._clock = clock
 
     async def open(self, owner_id: str, currency: str, name: str | None) -> Wallet:
@@ -63,6 +72,7 @@ class MongoWallets:
         wallet = new_wallet(owner_id, currency, name, self._clock)
         with translated():
             await self._books.wallets.insert_one(from_wallet(wallet))
+        self._observer.wallet_changed(WalletAct.OPENED)
         return wallet
 
     async def get(self, wallet_id: str, viewer: Principal) -> Wallet:
@@ -99,17 +109,20 @@ class MongoWallets:
     async def set_status(self, wallet_id: str, status: WalletStatus) -> Wallet:
         """Freeze, unfreeze or close, in a transaction that reads what it decides by."""
 
-        async def work(session: AsyncClientSession) -> Wallet:
+        async def work(session: AsyncClientSession) -> tuple[Wallet, bool]:
             before = to_wallet(await self._read({"_id": wallet_id}, session))
             if before.status is status:
-                return before
+                return before, False
             after = await self._with_status(before, status, session)
             await self._books.wallets.update_one(
                 {"_id": wallet_id}, {"$set": {"status": after.status.value}}, session=session
             )
-            return after
+            return after, True
 
-        return await in_transaction(self._books.client, work)
+        wallet, changed = await in_transaction(self._books.client, work)
+        if changed:
+            self._observer.wallet_changed(_ACT[status])
+        return wallet
 
     async def move(
         self, order: MovementOrder, claim: IdempotencyClaim, viewer: Principal
@@ -134,6 +147,7 @@ class MongoWallets:
                 if winner := await find_claimed(self._books.journal, claim):
                     return Written(to_movement(winner), replayed=True)
             raise
+        self._observer.moved(written)
         return Written(written, replayed=False)
 
     async def _write(

@@ -12,6 +12,9 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
+from payflow.domain.observing import UNOBSERVED
+from payflow.settings import Settings
+from temporal.client import interceptors
 from temporal.converter import DATA_CONVERTER
 from tests.workflows.record_histories import BATCHES
 from tests.workflows.record_histories import FOLDER as SAGAS
@@ -88,6 +91,18 @@ def test_each_shape_of_each_version_is_there(gate: Gate) -> None:
 @pytest.mark.parametrize(("gate", "path"), HISTORIES)
 async def test_a_released_history_replays(gate: Gate, path: Path) -> None:
     replayer = Replayer(workflows=[gate.workflow], data_converter=DATA_CONVERTER)
+    result = await replayer.replay_workflow(history(path))
+    assert result.replay_failure is None
+
+
+@pytest.mark.parametrize(("gate", "path"), HISTORIES)
+async def test_it_replays_however_it_is_watched(gate: Gate, path: Path) -> None:
+    settings = Settings(otlp_endpoint="http://127.0.0.1:4318")
+    replayer = Replayer(
+        workflows=[gate.workflow],
+        data_converter=DATA_CONVERTER,
+        interceptors=interceptors(settings, UNOBSERVED),
+    )
     result = await replayer.replay_workflow(history(path))
     assert result.replay_failure is None
 

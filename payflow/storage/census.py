@@ -1,0 +1,40 @@
+"""Counts the transfers under way, of all processes, from the books."""
+
+import time
+
+from payflow.domain.observing import Standing
+from payflow.domain.transfers import TransferStatus
+from payflow.storage.documents import UNFINISHED
+from payflow.storage.transactions import Collection, translated
+
+COUNT_AGAIN_S = 3.0  # several scrapers, or one that is eager, cost the books no more than this
+
+
+class MongoCensus:
+    """The ``Census`` port: two counts over indexes that hold nothing else."""
+
+    def __init__(self, transfers: Collection) -> None:
+        self._transfers = transfers
+        self._counted_at = float("-inf")
+        self._standing = Standing({}, 0)
+
+    async def count(self) -> Standing:
+        """The numbers, at most ``COUNT_AGAIN_S`` seconds old."""
+        if time.monotonic() - self._counted_at > COUNT_AGAIN_S:
+            with translated():
+                self._standing = await self._ask()
+            self._counted_at = time.monotonic()
+        return self._standing
+
+    async def _ask(self) -> Standing:
+        found = await self._transfers.aggregate(
+            [
+                {"$match": {"status": {"$in": UNFINISHED}}},
+                {"$group": {"_id": "$status", "count": {"$sum": 1}}},
+            ]
+        )
+        in_flight = {status: 0 for status in TransferStatus if not status.is_terminal}
+        async for group in found:
+            in_flight[TransferStatus(group["_id"])] = int(group["count"])
+        parked = await self._transfers.count_documents({"needs_attention": True})
+        return Standing(in_flight, parked)
