@@ -6,10 +6,13 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 
 from api import health
+from api.bounds import BodyLimit, HeadLimit, InFlight
+from api.client_address import ClientAddresses
 from api.codec import CodecOrigin, codec_router
+from api.gate import DoorQuotas, Gate
 from api.handlers import install_handlers
 from api.metering import Metering
-from api.middleware import BodyLimit, RequestContext
+from api.middleware import RequestContext
 from api.openapi import DESCRIPTION, TAGS, TITLE, install_openapi
 from api.parts import Parts
 from api.streams import Streams
@@ -62,7 +65,7 @@ def create_app(
         redirect_slashes=False,
         telemetry=traced(settings),
     )
-    app.state.parts = _parts(settings, storage, sagas, couriers, probes)
+    parts = app.state.parts = _parts(settings, storage, sagas, couriers, probes)
     # routes are tried in this order, about 3 µs each: what is called most comes first
     for resource in (
         *(transfers, movements, wallets, batches, events),
@@ -80,6 +83,14 @@ def create_app(
         max_bytes=settings.max_body_bytes,
         by_path={batches.PATH: settings.max_batch_bytes},
     )
+    app.add_middleware(
+        Gate,
+        admission=parts.admission,
+        quotas=DoorQuotas(storage.quotas, settings),
+        addresses=ClientAddresses(settings.proxy_networks),
+    )
+    app.add_middleware(HeadLimit)
+    app.add_middleware(InFlight, at_most=settings.max_in_flight)
     app.add_middleware(Metering, observer=storage.observer)
     app.add_middleware(RequestContext)
     return app
@@ -122,7 +133,12 @@ def _parts(
         rehearsal=storage.rehearsal,
         sagas=sagas,
         sessions=Sessions(
-            storage.accounts, storage.refresh_tokens, tokens, storage.clock, settings
+            storage.accounts,
+            storage.refresh_tokens,
+            tokens,
+            storage.clock,
+            storage.quotas,
+            settings,
         ),
         streams=Streams(
             storage.feed,

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 from starlette.types import Scope
+
+from payflow.domain.errors import PayflowError
+from payflow.domain.limits import RateLimited, Verdict
 
 MEDIA_TYPE = "application/problem+json"
 SCHEMA_REF = "#/components/schemas/Problem"
@@ -100,6 +104,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "webhook_endpoint_not_enabled": Kind(
             409, "Webhook endpoint not enabled", "Webhook endpoint whe_… is paused."
         ),
+        "request_timeout": Kind(
+            408, "Request timeout", "The body did not arrive in time; send it again."
+        ),
+        "target_too_long": Kind(414, "Target too long", "Path and query are longer than is taken."),
         "body_too_large": Kind(413, "Body too large", "The body is larger than is taken here."),
         "unsupported_media_type": Kind(
             415, "Unsupported media type", "Send JSON: Content-Type: application/json."
@@ -132,12 +140,19 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "payload_unreadable": Kind(
             422, "Payload unreadable", "A payload is encrypted under a key that is not known here."
         ),
+        "headers_too_large": Kind(
+            431, "Headers too large", "The headers are larger than is taken here."
+        ),
+        "rate_limited": Kind(
+            429, "Rate limited", "No more than 600 in 60 s (transfers); try again in 7 s."
+        ),
         "internal_error": Kind(
             500, "Internal error", "Something went wrong on our side; the request id finds it."
         ),
         "temporarily_unavailable": Kind(
             503, "Temporarily unavailable", "The service cannot answer for the moment."
         ),
+        "overloaded": Kind(503, "Overloaded", "Too many requests are under way here; try again."),
         "too_many_streams": Kind(
             503, "Too many streams", "Too many event streams are open here; try again."
         ),
@@ -150,7 +165,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
 )
 
 # What calls have in common, for ``documented``.
-ANYONE = ("temporarily_unavailable", "internal_error")
+ANYONE = ("temporarily_unavailable", "overloaded", "rate_limited", "internal_error")
 USER = (
     *ANYONE,
     "authentication_required",
@@ -206,6 +221,24 @@ def problem(
         headers={**_headers_for(code), **(headers or {})},
         media_type=MEDIA_TYPE,
     )
+
+
+def problem_of(
+    scope: Scope, error: PayflowError, errors: Sequence[Mapping[str, str]] = ()
+) -> JSONResponse:
+    """The answer that tells of an error whose code is in the table."""
+    headers = limit_headers(error.verdict) if isinstance(error, RateLimited) else None
+    return problem(scope, error.code, detail=str(error), errors=errors, headers=headers)
+
+
+def limit_headers(verdict: Verdict) -> dict[str, str]:
+    """What is left of a quota (draft-ietf-httpapi-ratelimit-headers-11, RFC 9110 §10.2.3)."""
+    quota = verdict.quota
+    headers = {
+        "RateLimit-Policy": f'"{quota.name}";q={quota.amount};w={quota.window_s}',
+        "RateLimit": f'"{quota.name}";r={verdict.remaining};t={ceil(verdict.reset_s)}',
+    }
+    return headers if verdict.passed else {**headers, "Retry-After": str(verdict.retry_after_s)}
 
 
 def documented(*codes: str) -> dict[int | str, dict[str, Any]]:

@@ -4,16 +4,26 @@ import base64
 import json
 import re
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from payflow.domain.limits import Quota
 from payflow.domain.money import is_currency
 
 _CODEC_KEY_BYTES = 32  # AES-256
 _KEY_ID = re.compile(r"[\w.-]{1,64}")
+
+
+def _rate(text: str) -> str:
+    Quota.parse("", text)
+    return text
+
+
+Rate = Annotated[str, AfterValidator(_rate)]
 
 
 class Environment(StrEnum):
@@ -78,6 +88,35 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(65_536, ge=1_024, description="Largest request body (413 above).")
     max_batch_bytes: int = Field(
         8 * 1024 * 1024, ge=1_024, description="The same for `POST /v1/batches`."
+    )
+
+    rate_limit_enabled: bool | None = Field(
+        None,
+        description="Whether the limits below are in force. Empty: all in production; in dev and "
+        "test the one of logins and those that are set. `false` only in dev and test.",
+    )
+    rate_limit_transfers: Rate = Field(
+        "600/minute",
+        description="`POST /v1/transfers` of one user, counted exactly over all processes: "
+        "`N/second`, `minute`, `15minute`, `hour`, `day`.",
+    )
+    rate_limit_user: Rate = Field("6000/minute", description="All other requests of one user.")
+    rate_limit_anonymous: Rate = Field(
+        "100/15minute", description="Requests from one address that nobody signed in for."
+    )
+    rate_limit_logins: Rate = Field(
+        "5/15minute", description="Wrong passwords for one account from one address."
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Networks of our own proxies, separated by commas: their `X-Forwarded-For` is "
+        "believed.",
+    )
+    max_in_flight: int = Field(
+        600,
+        ge=1,
+        description="Requests a process has under way at once (503 above); probes and open event "
+        "streams do not count.",
     )
 
     event_bus_length: int = Field(
@@ -155,7 +194,7 @@ class Settings(BaseSettings):
         "`http://127.0.0.1:8233`.",
     )
 
-    @field_validator("metrics_port", "codec_keys", mode="before")
+    @field_validator("metrics_port", "codec_keys", "rate_limit_enabled", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value
@@ -165,6 +204,12 @@ class Settings(BaseSettings):
     def _whole_keys(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
             codec_keys(value.get_secret_value())
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        _networks_of(value)
         return value
 
     @field_validator("default_currency")
@@ -200,10 +245,29 @@ class Settings(BaseSettings):
                 "PAYFLOW_WEBHOOK_ALLOW_PRIVATE is for development: with it, subscribers reach "
                 "into your own network"
             )
+        if self.rate_limit_enabled is False:
+            raise ValueError(
+                "PAYFLOW_RATE_LIMIT_ENABLED=false is for development: without limits anybody "
+                "tries passwords as fast as they can be hashed"
+            )
         if self.webhook_retry_pace != 1:
             raise ValueError(
                 "PAYFLOW_WEBHOOK_RETRY_PACE is for development: subscribers count on 1"
             )
+
+    def quota(self, name: str) -> Quota | None:
+        """The quota ``rate_limit_{name}``, or None where it is not in force."""
+        field = f"rate_limit_{name}"
+        chosen = name == "logins" or field in self.model_fields_set
+        in_force = self.rate_limit_enabled
+        if in_force is None:
+            in_force = chosen or self.env is Environment.PRODUCTION
+        return Quota.parse(name, getattr(self, field)) if in_force else None
+
+    @property
+    def proxy_networks(self) -> list[IPv4Network | IPv6Network]:
+        """Where our own proxies are."""
+        return _networks_of(self.trusted_proxies)
 
     @property
     def rehearsal_allowed(self) -> bool:
@@ -230,6 +294,10 @@ def codec_keys(text: str) -> dict[str, bytes]:
             raise ValueError(f"key {number} has the id of another")
         keys[key_id] = key
     return keys
+
+
+def _networks_of(text: str) -> list[IPv4Network | IPv6Network]:
+    return [ip_network(part.strip()) for part in text.split(",") if part.strip()]
 
 
 def _check_jwk_set(name: str, secret: SecretStr) -> None:

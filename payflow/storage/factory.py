@@ -9,6 +9,7 @@ from redis.asyncio import BlockingConnectionPool, Redis
 
 from payflow.domain.batch_ports import Batches, BatchWork
 from payflow.domain.event_ports import Feed, News
+from payflow.domain.limits import Quotas
 from payflow.domain.observing import UNOBSERVED, Observer
 from payflow.domain.ports import (
     Accounts,
@@ -37,6 +38,7 @@ from payflow.storage.feed import FeedCollections, MongoFeed
 from payflow.storage.identity import SystemClock
 from payflow.storage.posting import PostingEngine
 from payflow.storage.probes import MongoProbe, RedisProbe
+from payflow.storage.quotas import open_quotas
 from payflow.storage.recent import RecentTransfers
 from payflow.storage.refresh_tokens import MongoRefreshTokens
 from payflow.storage.rehearsal import MongoRehearsal
@@ -69,6 +71,7 @@ class Storage:
     endpoints: Endpoints
     observer: Observer
     probes: tuple[Probe, ...]
+    quotas: Quotas
     refresh_tokens: RefreshTokens
     rehearsal: Rehearsal
     relay: RelayStorage
@@ -94,7 +97,12 @@ async def open_storage(
             socket_connect_timeout=REDIS_ANSWERS_IN_S,
         )
     )
-    async with open_client(settings) as client, redis, TerminalBell(redis) as bell:
+    async with (
+        open_client(settings) as client,
+        redis,
+        TerminalBell(redis) as bell,
+        open_quotas(settings) as quotas,
+    ):
         await bind_documents(client, settings)
         collections = BooksCollections.of(client, settings.mongo_database)
         feed_kept = FeedCollections.of(client, settings.mongo_database)
@@ -120,6 +128,7 @@ async def open_storage(
                 endpoints=MongoEndpoints(collections, settings.mongo_database, clock),
                 observer=observer,
                 probes=probes,
+                quotas=quotas,
                 refresh_tokens=MongoRefreshTokens(client),
                 rehearsal=rehearsal,
                 relay=RelayStorage(feed_kept, bus),

@@ -8,11 +8,13 @@ import pytest
 from fastapi import FastAPI
 
 from api import errors as door_errors
+from api.bounds import BodyLimit
 from api.handlers import install_handlers
-from api.middleware import BodyLimit, RequestContext
+from api.middleware import RequestContext
 from api.problems import KINDS, documented
 from api.v1.schemas import NewTransfer
 from payflow.domain import errors as domain_errors
+from payflow.domain import limits
 from payflow.domain.errors import BooksUnavailable, NotFound, PayflowError, TokenExpired
 
 MEMBERS = {"type", "title", "status", "detail", "instance", "code", "request_id", "errors"}
@@ -187,7 +189,7 @@ def test_every_error_a_caller_can_be_told_is_in_the_table() -> None:
     not_for_callers = {"payflow_error", "illegal_move", "too_slow", "stream_closed"}
     codes = {
         thing.code
-        for module in (domain_errors, door_errors)
+        for module in (domain_errors, door_errors, limits)
         for thing in vars(module).values()
         if isinstance(thing, type) and issubclass(thing, PayflowError)
     }
