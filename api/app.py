@@ -15,6 +15,7 @@ from api.metering import Metering
 from api.middleware import RequestContext
 from api.openapi import DESCRIPTION, TAGS, TITLE, install_openapi
 from api.parts import Parts
+from api.security_headers import SecurityHeaders, open_to_origins
 from api.streams import Streams
 from api.tracing import traced
 from api.v1 import (
@@ -92,7 +93,8 @@ def create_app(
     app.add_middleware(HeadLimit)
     app.add_middleware(InFlight, at_most=settings.max_in_flight)
     app.add_middleware(Metering, observer=storage.observer)
-    app.add_middleware(RequestContext)
+    open_to_origins(app, settings)
+    app.add_middleware(RequestContext, headers=SecurityHeaders(settings))
     return app
 
 
@@ -127,6 +129,7 @@ def _parts(
         audit=storage.audit,
         batches=storage.batches,
         feed=storage.feed,
+        metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else "",
         observer=storage.observer,
         owners_move_money=settings.rehearsal_allowed,
         probes=probes,

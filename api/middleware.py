@@ -8,18 +8,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ulid import ULID
 
 from api.problems import REQUEST_ID, problem
+from api.security_headers import SecurityHeaders
 from payflow.observability.context import about
 
 _SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")  # goes into logs and headers as is
 _TRANSFER = re.compile(r"/(trf_[0-9A-HJKMNP-TV-Z]{26})(?:/|$)")
-_ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
 
 
 class RequestContext:
     """Gives a request its id and its log context, an answer its headers, a bug its 500."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, headers: SecurityHeaders) -> None:
         self._app = app
+        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection of any kind; only HTTP requests are touched."""
@@ -27,7 +28,7 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         request_id = scope[REQUEST_ID] = _request_id(scope)
-        headers = [(b"x-request-id", request_id.encode()), *_ALWAYS]
+        headers = [(b"x-request-id", request_id.encode()), *self._headers.of(scope)]
         started = False
 
         async def send_with_headers(message: Message) -> None:

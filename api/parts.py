@@ -33,6 +33,7 @@ class Parts:
     audit: AuditLog
     batches: Batches
     feed: Feed
+    metrics_token: str
     observer: Observer
     owners_move_money: bool
     probes: Sequence[Probe]

@@ -15,6 +15,7 @@ from payflow.domain.limits import Quota
 from payflow.domain.money import is_currency
 
 _CODEC_KEY_BYTES = 32  # AES-256
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")  # no path, no "*", no "null"
 _KEY_ID = re.compile(r"[\w.-]{1,64}")
 
 
@@ -112,6 +113,11 @@ class Settings(BaseSettings):
         description="Networks of our own proxies, separated by commas: their `X-Forwarded-For` is "
         "believed.",
     )
+    cors_origins: str = Field(
+        "",
+        description="Origins whose pages may call the API, separated by commas, such as "
+        "`https://app.example.com`; none when empty.",
+    )
     max_in_flight: int = Field(
         600,
         ge=1,
@@ -171,6 +177,12 @@ class Settings(BaseSettings):
         description="Port of a worker's or relay's `/metrics`; off when empty. "
         "The API has it on its own port.",
     )
+    metrics_token: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Bearer token that `/metrics` of the API asks for. Empty: it answers who asks "
+        "directly from a private address.",
+    )
     otlp_endpoint: str = Field(
         "",
         description="Collector of traces (OTLP over HTTP), such as `http://127.0.0.1:4318`; "
@@ -194,7 +206,9 @@ class Settings(BaseSettings):
         "`http://127.0.0.1:8233`.",
     )
 
-    @field_validator("metrics_port", "codec_keys", "rate_limit_enabled", mode="before")
+    @field_validator(
+        "metrics_port", "metrics_token", "codec_keys", "rate_limit_enabled", mode="before"
+    )
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value
@@ -210,6 +224,14 @@ class Settings(BaseSettings):
     @classmethod
     def _networks(cls, value: str) -> str:
         _networks_of(value)
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _whole_origins(cls, value: str) -> str:
+        for origin in _listed(value):
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin such as https://app.example.com")
         return value
 
     @field_validator("default_currency")
@@ -230,30 +252,27 @@ class Settings(BaseSettings):
         return self
 
     def _refuse_development_defaults(self) -> None:
-        if self.jwt_keys is None:
-            raise ValueError(
-                "PAYFLOW_JWT_KEYS is required when PAYFLOW_ENV=production: "
-                "a JWK set with at least one Ed25519 private key"
-            )
-        if self.webhook_keys is None:
-            raise ValueError(
-                "PAYFLOW_WEBHOOK_KEYS is required when PAYFLOW_ENV=production: "
-                "a JWK set with at least one octet key of 256 bits"
-            )
-        if self.webhook_allow_private:
-            raise ValueError(
-                "PAYFLOW_WEBHOOK_ALLOW_PRIVATE is for development: with it, subscribers reach "
-                "into your own network"
-            )
-        if self.rate_limit_enabled is False:
-            raise ValueError(
-                "PAYFLOW_RATE_LIMIT_ENABLED=false is for development: without limits anybody "
-                "tries passwords as fast as they can be hashed"
-            )
-        if self.webhook_retry_pace != 1:
-            raise ValueError(
-                "PAYFLOW_WEBHOOK_RETRY_PACE is for development: subscribers count on 1"
-            )
+        """All that is wrong at once, a line each."""
+        refusals = {
+            "PAYFLOW_JWT_KEYS is required when PAYFLOW_ENV=production: "
+            "a JWK set with at least one Ed25519 private key": self.jwt_keys is None,
+            "PAYFLOW_WEBHOOK_KEYS is required when PAYFLOW_ENV=production: "
+            "a JWK set with at least one octet key of 256 bits": self.webhook_keys is None,
+            "PAYFLOW_WEBHOOK_ALLOW_PRIVATE is for development: with it, subscribers reach "
+            "into your own network": self.webhook_allow_private,
+            "PAYFLOW_WEBHOOK_RETRY_PACE is for development: subscribers count on 1": (
+                self.webhook_retry_pace != 1
+            ),
+            "PAYFLOW_RATE_LIMIT_ENABLED=false is for development: without limits anybody "
+            "tries passwords as fast as they can be hashed": self.rate_limit_enabled is False,
+            "PAYFLOW_CORS_ORIGINS must be https when PAYFLOW_ENV=production: over http anybody "
+            "on the way writes the page": any(
+                origin.startswith("http:") for origin in self.cors_list
+            ),
+        }
+        found = [line for line, is_so in refusals.items() if is_so]
+        if found:
+            raise ValueError("\n".join(found))
 
     def quota(self, name: str) -> Quota | None:
         """The quota ``rate_limit_{name}``, or None where it is not in force."""
@@ -263,6 +282,11 @@ class Settings(BaseSettings):
         if in_force is None:
             in_force = chosen or self.env is Environment.PRODUCTION
         return Quota.parse(name, getattr(self, field)) if in_force else None
+
+    @property
+    def cors_list(self) -> list[str]:
+        """The origins whose pages may call the API."""
+        return _listed(self.cors_origins)
 
     @property
     def proxy_networks(self) -> list[IPv4Network | IPv6Network]:
@@ -297,7 +321,11 @@ def codec_keys(text: str) -> dict[str, bytes]:
 
 
 def _networks_of(text: str) -> list[IPv4Network | IPv6Network]:
-    return [ip_network(part.strip()) for part in text.split(",") if part.strip()]
+    return [ip_network(part) for part in _listed(text)]
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _check_jwk_set(name: str, secret: SecretStr) -> None:

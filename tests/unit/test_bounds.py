@@ -12,6 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from api import bounds
 from api.bounds import MAX_DEPTH, BodyLimit, HeadLimit, InFlight, depth_exceeds
 from api.middleware import RequestContext
+from api.security_headers import SecurityHeaders
+from payflow.settings import Settings
 from tests.unit.test_problems import assert_problem
 
 
@@ -20,7 +22,7 @@ def nested(levels: int) -> bytes:
 
 
 def client_of(app: ASGIApp) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(RequestContext(app))
+    transport = httpx.ASGITransport(RequestContext(app, SecurityHeaders(Settings())))
     return httpx.AsyncClient(transport=transport, base_url="http://api.example.com")
 
 

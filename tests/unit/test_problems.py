@@ -12,10 +12,12 @@ from api.bounds import BodyLimit
 from api.handlers import install_handlers
 from api.middleware import RequestContext
 from api.problems import KINDS, documented
+from api.security_headers import SecurityHeaders
 from api.v1.schemas import NewTransfer
 from payflow.domain import errors as domain_errors
 from payflow.domain import limits
 from payflow.domain.errors import BooksUnavailable, NotFound, PayflowError, TokenExpired
+from payflow.settings import Settings
 
 MEMBERS = {"type", "title", "status", "detail", "instance", "code", "request_id", "errors"}
 SECRET = "mongodb://user:password@db.example.com"
@@ -50,7 +52,7 @@ def application() -> FastAPI:
 
     install_handlers(app)
     app.add_middleware(BodyLimit, max_bytes=1_000)
-    app.add_middleware(RequestContext)
+    app.add_middleware(RequestContext, headers=SecurityHeaders(Settings()))
     return app
 
 
