@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
-from api import health
+from api import health, well_known
 from api.bounds import BodyLimit, HeadLimit, InFlight
 from api.client_address import ClientAddresses
 from api.codec import CodecOrigin, codec_router
@@ -19,6 +19,7 @@ from api.security_headers import SecurityHeaders, open_to_origins
 from api.streams import Streams
 from api.tracing import traced
 from api.v1 import (
+    api_keys,
     auth,
     batches,
     events,
@@ -30,6 +31,7 @@ from api.v1 import (
     webhooks,
 )
 from payflow.auth.admission import Admission
+from payflow.auth.api_keys import KeyRing
 from payflow.auth.keys import load_keys
 from payflow.auth.sessions import Sessions
 from payflow.auth.tokens import AccessTokens
@@ -70,7 +72,7 @@ def create_app(
     # routes are tried in this order, about 3 µs each: what is called most comes first
     for resource in (
         *(transfers, movements, wallets, batches, events),
-        *(auth, users, webhooks, health),
+        *(auth, api_keys, users, webhooks, well_known, health),
     ):
         app.include_router(resource.router)
     app.include_router(webhooks.deliveries)
@@ -123,12 +125,16 @@ def _parts(
     probes: Sequence[Probe],
 ) -> Parts:
     tokens = AccessTokens(load_keys(settings), settings, storage.clock)
+    key_ring = KeyRing(storage.api_keys, storage.clock, settings)
     return Parts(
         accounts=storage.accounts,
-        admission=Admission(tokens, storage.accounts, storage.clock),
+        admission=Admission(tokens, key_ring, storage.accounts, storage.clock),
+        api_keys=storage.api_keys,
         audit=storage.audit,
         batches=storage.batches,
+        clock=storage.clock,
         feed=storage.feed,
+        key_ring=key_ring,
         metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else "",
         observer=storage.observer,
         owners_move_money=settings.rehearsal_allowed,

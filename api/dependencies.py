@@ -21,7 +21,7 @@ class _AccessToken(SecurityBase):
     scheme_name = "access_token"
     model = HTTPBearer(
         bearerFormat="JWT",
-        description="The `access_token` of register, login or refresh.",
+        description="The `access_token` of register, login or refresh, or an API key.",
     )
 
     async def admit(self, request: Request) -> Visitor:

@@ -10,7 +10,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.client_address import ADDRESS, ClientAddresses
 from api.problems import limit_headers, problem_of
+from api.scopes import scope_for
 from payflow.auth.admission import Admission, Visitor
+from payflow.domain.api_keys import ScopeRequired
 from payflow.domain.errors import AuthenticationFailed, AuthenticationRequired, PayflowError
 from payflow.domain.limits import Quota, Quotas, RateLimited, Verdict
 from payflow.settings import Settings
@@ -70,7 +72,7 @@ class Gate:
         await self._app(scope, receive, _with_limits(send, verdict) if verdict else send)
 
     async def _count(self, scope: Scope) -> Verdict | None:
-        """Raises ``RateLimited``, or ``Trouble`` when the account cannot be looked at."""
+        """Raises ``RateLimited``, ``ScopeRequired``, or ``Trouble`` without the accounts."""
         scope[ADDRESS] = self._addresses.of(scope)
         found = scope[VISITOR] = await self._who(scope)
         signed_in = None if scope["path"] in _BEFORE_LOGIN else found
@@ -78,6 +80,10 @@ class Gate:
         verdict = await self._quotas.take(scope, visitor)
         if verdict is not None and not verdict.passed:
             raise RateLimited(verdict)
+        if visitor is not None and visitor.scopes is not None:
+            wanted = scope_for(scope["method"], scope["path"])
+            if wanted not in visitor.scopes:
+                raise ScopeRequired(wanted)
         return verdict
 
     async def _who(self, scope: Scope) -> Visitor | AuthenticationFailed:

@@ -65,6 +65,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "refresh_token_revoked": Kind(
             401, "Refresh token revoked", "The session of this refresh token has ended."
         ),
+        "api_key_invalid": Kind(401, "API key invalid", "The API key is not one that we gave out."),
+        "api_key_expired": Kind(401, "API key expired", "The API key has expired; make a new one."),
+        "api_key_revoked": Kind(401, "API key revoked", "The API key was revoked; make a new one."),
+        "scope_required": Kind(403, "Scope required", "This call needs the scope transfers:write."),
         "operator_required": Kind(403, "Operator required", "Only an operator may do this."),
         "route_not_found": Kind(404, "No such route", "There is nothing at this address."),
         "user_not_found": Kind(404, "User not found", "There is no user usr_…."),
@@ -83,6 +87,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "webhook_delivery_not_found": Kind(
             404, "Webhook delivery not found", "There is no webhook_delivery whd_…."
         ),
+        "api_key_not_found": Kind(404, "API key not found", "There is no api_key key_…."),
         "method_not_allowed": Kind(
             405, "Method not allowed", "This address does not take that method."
         ),
@@ -97,6 +102,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "nothing_to_retry": Kind(409, "Nothing to retry", "No step of the transfer waits."),
         "workflow_cannot_run": Kind(
             409, "Workflow cannot run", "The workflow of the transfer does not answer."
+        ),
+        "api_key_expiry_invalid": Kind(
+            422, "Expiry invalid", "expires_at must lie in the future, at most 366 days ahead."
+        ),
+        "api_key_limit_reached": Kind(
+            409, "Too many API keys", "A user has at most 50 API keys that open something."
         ),
         "webhook_endpoint_limit_reached": Kind(
             409, "Too many webhook endpoints", "A user has at most 20 webhook endpoints."
@@ -173,6 +184,10 @@ USER = (
     "token_expired",
     "token_wrong_type",
     "account_deactivated",
+    "api_key_invalid",
+    "api_key_expired",
+    "api_key_revoked",
+    "scope_required",
 )
 OPERATOR = (*USER, "operator_required")
 BODY = ("malformed_json", "body_too_large", "unsupported_media_type", "validation_error")
@@ -284,7 +299,9 @@ def _content(
 def _headers_for(code: str) -> dict[str, str]:
     status = KINDS[code].status
     if status == 401:
-        reason = ', error="invalid_token"' if code.startswith("token_") else ""  # RFC 6750 §3
+        reason = (
+            ', error="invalid_token"' if code.startswith(("token_", "api_key_")) else ""
+        )  # RFC 6750 §3
         return {"WWW-Authenticate": f'Bearer realm="payflow"{reason}'}
     if status == 503:
         return {"Retry-After": _RETRY_AFTER_S}

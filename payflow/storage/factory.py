@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from redis.asyncio import BlockingConnectionPool, Redis
 
+from payflow.domain.api_keys import ApiKeys
 from payflow.domain.batch_ports import Batches, BatchWork
 from payflow.domain.event_ports import Feed, News
 from payflow.domain.limits import Quotas
@@ -25,6 +26,7 @@ from payflow.domain.ports import (
 from payflow.domain.webhook_ports import DeliveryRecords, Endpoints
 from payflow.settings import Settings
 from payflow.storage.accounts import MongoAccounts
+from payflow.storage.api_keys import MongoApiKeys
 from payflow.storage.audit import MongoAuditLog
 from payflow.storage.batch_work import MongoBatchWork
 from payflow.storage.batches import MongoBatches
@@ -60,6 +62,7 @@ class Storage:
     """Every port of the books, ready to use."""
 
     accounts: Accounts
+    api_keys: ApiKeys
     audit: AuditLog
     batch_work: BatchWork
     batches: Batches
@@ -117,6 +120,7 @@ async def open_storage(
                 books = RehearsingBooks(engine, rehearsal, random.random)
             yield Storage(
                 accounts=MongoAccounts(client, clock, observer),
+                api_keys=MongoApiKeys(client),
                 audit=MongoAuditLog(clock),
                 batch_work=MongoBatchWork(collections),
                 batches=MongoBatches(collections, clock, books, observer),
