@@ -121,7 +121,7 @@ async def open_storage(
             yield Storage(
                 accounts=MongoAccounts(client, clock, observer),
                 api_keys=MongoApiKeys(client),
-                audit=MongoAuditLog(clock),
+                audit=MongoAuditLog(client, settings.mongo_database, clock),
                 batch_work=MongoBatchWork(collections),
                 batches=MongoBatches(collections, clock, books, observer),
                 books=books,

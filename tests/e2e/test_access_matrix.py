@@ -149,7 +149,7 @@ def served() -> Iterator[str]:
                 for route in thing.routes:
                     assert isinstance(route, APIRoute)
                     assert route.include_in_schema, route.path
-                    yield from (f"{method} {route.path}" for method in route.methods)
+                    yield from (f"{method} {route.path}" for method in route.methods or ())
 
 
 def body_for(call: str, spec: Json, operation: Json, world: World) -> Any:
