@@ -154,14 +154,13 @@ async def test_without_a_quota_nothing_is_counted(local: LocalQuotas) -> None:
     assert [await attempt(throttle, False) for _ in range(9)] == ["invalid_credentials"] * 9
 
 
-def test_which_limits_are_in_force() -> None:
-    names = ("transfers", "user", "anonymous", "logins")
-
-    def in_force(**given: object) -> list[str]:
+def test_how_wide_limits_are() -> None:
+    def amounts(**given: object) -> list[int | None]:
         settings = Settings.model_validate({"env": Environment.DEV, **given})
-        return [name for name in names if settings.quota(name)]
+        quotas = [settings.quota(one) for one in ("transfers", "user", "anonymous", "logins")]
+        return [quota.amount if quota else None for quota in quotas]
 
-    assert in_force() == ["logins"]
-    assert in_force(rate_limit_transfers="100/hour") == ["transfers", "logins"]
-    assert in_force(rate_limit_enabled=True) == list(names)
-    assert in_force(rate_limit_enabled=False, rate_limit_transfers="100/hour") == []
+    assert amounts() == [600_000, 6_000_000, 100_000, 5]
+    assert amounts(rate_limit_transfers="100/hour") == [100, 6_000_000, 100_000, 5]
+    assert amounts(rate_limit_enabled=True) == [600, 6_000, 100, 5]
+    assert amounts(rate_limit_enabled=False, rate_limit_transfers="100/hour") == [None] * 4
