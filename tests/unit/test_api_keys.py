@@ -19,8 +19,8 @@ from payflow.domain.api_keys import (
 )
 from payflow.domain.errors import AccountDeactivated, TokenInvalid
 from payflow.domain.users import Principal, Role
-from payflow.settings import Settings
 from tests.unit.test_admission import ALICE, Door
+from tests.unit.test_security_headers import production
 
 VIEWER = Principal(ALICE.id, Role.USER)
 WANTED = NewApiKey("The shop", (Scope.TRANSFERS_WRITE,))
@@ -31,17 +31,19 @@ def door(tmp_path: Path) -> Door:
     return Door(tmp_path)
 
 
-def test_a_slip_of_the_hand_is_seen() -> None:
-    for prefix in ("pf_live_", "pf_test_"):
-        key = new_key(prefix)
-        assert len(key) == 44
-        assert is_whole(key)
-        wrong = [key[:place] + ("A" if key[place] != "A" else "B") + key[place + 1 :]
-                 for place in range(len(key))]  # fmt: skip
-        wrong += [key[:-1], key + "0", key.swapcase(), " " + key, key[:20] + key[21] + key[20] +
-                  ("" if key[20] != key[21] else "!") + key[22:]]  # fmt: skip
-        assert not [one for one in wrong if is_whole(one)]
-    assert not is_whole("")
+def one_wrong(key: str, place: int) -> str:
+    other = "A" if key[place] != "A" else "B"
+    return key[:place] + other + key[place + 1 :]
+
+
+@pytest.mark.parametrize("prefix", ["pf_live_", "pf_test_"])
+def test_a_slip_of_the_hand_is_seen(prefix: str) -> None:
+    key = new_key(prefix)
+    assert len(key) == 44
+    assert is_whole(key)
+    slips = [one_wrong(key, place) for place in range(len(key))]
+    slips += ["", key[:-1], key + "0", " " + key, key.swapcase()]
+    assert not [slip for slip in slips if is_whole(slip)]
 
 
 def test_a_known_key_keeps_its_checksum() -> None:
@@ -109,8 +111,16 @@ async def test_one_user_has_so_many_keys(door: Door, monkeypatch: pytest.MonkeyP
     assert await door.key_ring.make(VIEWER, WANTED)
 
 
-def test_production_takes_no_test_key(tmp_path: Path) -> None:
-    assert KeyRing(Door(tmp_path).keys, Door(tmp_path).clock, Settings())._prefix == "pf_test_"
+async def test_a_key_is_for_one_environment(door: Door) -> None:
+    live = KeyRing(door.keys, door.clock, production())
+    _, live_key = await live.make(VIEWER, WANTED)
+    _, test_key = await door.key_ring.make(VIEWER, WANTED)
+    assert await live.open(live_key)
+    assert await door.key_ring.open(test_key)
+    with pytest.raises(ApiKeyInvalid, match="pf_live_"):
+        await live.open(test_key)
+    with pytest.raises(ApiKeyInvalid, match="pf_test_"):
+        await door.key_ring.open(live_key)
 
 
 @pytest.mark.parametrize(
