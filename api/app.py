@@ -5,16 +5,21 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
-from api import health
+from api import health, well_known
+from api.bounds import BodyLimit, HeadLimit, InFlight
+from api.client_address import ClientAddresses
 from api.codec import CodecOrigin, codec_router
+from api.gate import DoorQuotas, Gate
 from api.handlers import install_handlers
 from api.metering import Metering
-from api.middleware import BodyLimit, RequestContext
+from api.middleware import RequestContext
 from api.openapi import DESCRIPTION, TAGS, TITLE, install_openapi
 from api.parts import Parts
+from api.security_headers import SecurityHeaders, open_to_origins
 from api.streams import Streams
 from api.tracing import traced
 from api.v1 import (
+    api_keys,
     auth,
     batches,
     events,
@@ -26,6 +31,7 @@ from api.v1 import (
     webhooks,
 )
 from payflow.auth.admission import Admission
+from payflow.auth.api_keys import KeyRing
 from payflow.auth.keys import load_keys
 from payflow.auth.sessions import Sessions
 from payflow.auth.tokens import AccessTokens
@@ -62,11 +68,11 @@ def create_app(
         redirect_slashes=False,
         telemetry=traced(settings),
     )
-    app.state.parts = _parts(settings, storage, sagas, couriers, probes)
+    parts = app.state.parts = _parts(settings, storage, sagas, couriers, probes)
     # routes are tried in this order, about 3 µs each: what is called most comes first
     for resource in (
         *(transfers, movements, wallets, batches, events),
-        *(auth, users, webhooks, health),
+        *(auth, api_keys, users, webhooks, well_known, health),
     ):
         app.include_router(resource.router)
     app.include_router(webhooks.deliveries)
@@ -80,8 +86,17 @@ def create_app(
         max_bytes=settings.max_body_bytes,
         by_path={batches.PATH: settings.max_batch_bytes},
     )
+    app.add_middleware(
+        Gate,
+        admission=parts.admission,
+        quotas=DoorQuotas(storage.quotas, settings),
+        addresses=ClientAddresses(settings.proxy_networks),
+    )
+    app.add_middleware(HeadLimit)
+    app.add_middleware(InFlight, at_most=settings.max_in_flight)
     app.add_middleware(Metering, observer=storage.observer)
-    app.add_middleware(RequestContext)
+    open_to_origins(app, settings)
+    app.add_middleware(RequestContext, headers=SecurityHeaders(settings))
     return app
 
 
@@ -110,19 +125,29 @@ def _parts(
     probes: Sequence[Probe],
 ) -> Parts:
     tokens = AccessTokens(load_keys(settings), settings, storage.clock)
+    key_ring = KeyRing(storage.api_keys, storage.clock, settings)
     return Parts(
         accounts=storage.accounts,
-        admission=Admission(tokens, storage.accounts, storage.clock),
+        admission=Admission(tokens, key_ring, storage.accounts, storage.clock),
+        api_keys=storage.api_keys,
         audit=storage.audit,
         batches=storage.batches,
+        clock=storage.clock,
         feed=storage.feed,
+        key_ring=key_ring,
+        metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else "",
         observer=storage.observer,
         owners_move_money=settings.rehearsal_allowed,
         probes=probes,
         rehearsal=storage.rehearsal,
         sagas=sagas,
         sessions=Sessions(
-            storage.accounts, storage.refresh_tokens, tokens, storage.clock, settings
+            storage.accounts,
+            storage.refresh_tokens,
+            tokens,
+            storage.clock,
+            storage.quotas,
+            settings,
         ),
         streams=Streams(
             storage.feed,

@@ -6,10 +6,12 @@ from fastapi import Depends, Request
 from fastapi.openapi.models import HTTPBearer
 from fastapi.security.base import SecurityBase
 
+from api.client_address import ADDRESS
+from api.gate import visitor_of
 from api.parts import parts_of
 from api.problems import REQUEST_ID
 from payflow.auth.admission import Visitor
-from payflow.domain.errors import AuthenticationRequired, OperatorRequired
+from payflow.domain.errors import OperatorRequired
 from payflow.domain.users import Principal
 
 
@@ -19,15 +21,12 @@ class _AccessToken(SecurityBase):
     scheme_name = "access_token"
     model = HTTPBearer(
         bearerFormat="JWT",
-        description="The `access_token` of register, login or refresh.",
+        description="The `access_token` of register, login or refresh, or an API key.",
     )
 
     async def admit(self, request: Request) -> Visitor:
-        """The visitor, or the reason why there is none."""
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise AuthenticationRequired
-        return await parts_of(request).admission.admit(token.strip())
+        """The visitor the gate let in, or the reason why there is none."""
+        return visitor_of(request.scope)
 
 
 class _SignedIn(_AccessToken):
@@ -63,6 +62,15 @@ async def _money_mover(request: Request, viewer: Viewer) -> Principal:
 
 
 MoneyMover = Annotated[Principal, Depends(_money_mover)]
+
+
+async def _address(request: Request) -> str:
+    """Where the request comes from, as the gate found."""
+    address: str = request.scope[ADDRESS]
+    return address
+
+
+Address = Annotated[str, Depends(_address)]
 
 
 def request_id_of(request: Request) -> str:

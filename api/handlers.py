@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from api.problems import KINDS, problem
+from api.problems import KINDS, problem, problem_of
 from payflow.domain.errors import ItemsRefused, PayflowError
 
 _CODES_OF_STATUS = {
@@ -37,7 +37,7 @@ async def _payflow_error(request: Request, error: Exception) -> JSONResponse:
     if error.code not in KINDS:
         raise error  # a bug, or what only a worker should meet: 500, and in the log
     errors = [{"field": where, "message": why} for where, why in _named(error)]
-    return problem(request.scope, error.code, detail=str(error), errors=errors)
+    return problem_of(request.scope, error, errors)
 
 
 def _named(error: PayflowError) -> list[tuple[str, str]]:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from api.parts import Ask
+from api.scrapers import Scraper
 from payflow.domain.ports import Probe
 from payflow.observability.dependencies import examine
 from payflow.observability.metrics_door import CONTENT_TYPE
@@ -85,6 +86,6 @@ async def _examine(probe: Probe) -> tuple[str, dict[str, Any]]:
 
 
 @router.get("/metrics", summary="Metrics", response_class=PlainTextResponse)
-async def metrics(ask: Ask) -> Response:
+async def metrics(scraper: Scraper, ask: Ask) -> Response:  # noqa: ARG001  # who may call
     """What this process observed, in Prometheus' text format."""
     return Response(await ask.observer.page(), media_type=CONTENT_TYPE)

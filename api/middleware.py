@@ -1,27 +1,26 @@
-"""Around every request: its id, the headers every answer carries, and a limit to its body."""
+"""Around every request: its id, and the headers every answer carries."""
 
 import re
-from collections.abc import Mapping
 
 from loguru import logger
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ulid import ULID
 
 from api.problems import REQUEST_ID, problem
+from api.security_headers import SecurityHeaders
 from payflow.observability.context import about
 
 _SAFE_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")  # goes into logs and headers as is
 _TRANSFER = re.compile(r"/(trf_[0-9A-HJKMNP-TV-Z]{26})(?:/|$)")
-_ALWAYS = [(b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store")]
 
 
 class RequestContext:
     """Gives a request its id and its log context, an answer its headers, a bug its 500."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, headers: SecurityHeaders) -> None:
         self._app = app
+        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection of any kind; only HTTP requests are touched."""
@@ -29,7 +28,7 @@ class RequestContext:
             await self._app(scope, receive, send)
             return
         request_id = scope[REQUEST_ID] = _request_id(scope)
-        headers = [(b"x-request-id", request_id.encode()), *_ALWAYS]
+        headers = [(b"x-request-id", request_id.encode()), *self._headers.of(scope)]
         started = False
 
         async def send_with_headers(message: Message) -> None:
@@ -50,38 +49,6 @@ class RequestContext:
                     raise
                 answer = problem(scope, "internal_error")
                 await answer(scope, receive, send_with_headers)
-
-
-class BodyLimit:
-    """Refuses a body of more than ``max_bytes``, announced or not; some paths have their own."""
-
-    def __init__(
-        self, app: ASGIApp, max_bytes: int, by_path: Mapping[str, int] | None = None
-    ) -> None:
-        self._app = app
-        self._max_bytes = max_bytes
-        self._by_path = by_path or {}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection of any kind; only HTTP requests are limited."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        max_bytes = self._by_path.get(scope["path"], self._max_bytes)
-        if int(Headers(scope=scope).get("content-length", 0)) > max_bytes:
-            await problem(scope, "body_too_large")(scope, receive, send)
-            return
-        received = 0
-
-        async def receive_counted() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > max_bytes:
-                raise HTTPException(413)
-            return message
-
-        await self._app(scope, receive_counted, send)
 
 
 def _request_id(scope: Scope) -> str:

@@ -24,6 +24,7 @@ TAGS = [
     {"name": "batches", "description": "Many transfers in one call."},
     {"name": "events", "description": "The event feed, by position, and live streams of it."},
     {"name": "webhooks", "description": "Signed events, delivered to endpoints of one's own."},
+    {"name": "api keys", "description": "What programs show instead of a session."},
     {"name": "users", "description": "Other people's accounts, for operators."},
     {"name": "simulation", "description": "Fault rehearsal in dev and test."},
     {"name": "codec", "description": "What Temporal stores encrypted, for operators."},

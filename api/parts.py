@@ -8,13 +8,16 @@ from fastapi import Depends, Request
 
 from api.streams import Streams
 from payflow.auth.admission import Admission
+from payflow.auth.api_keys import KeyRing
 from payflow.auth.sessions import Sessions
+from payflow.domain.api_keys import ApiKeys
 from payflow.domain.batch_ports import Batches
 from payflow.domain.event_ports import Feed
 from payflow.domain.observing import Observer
 from payflow.domain.ports import (
     Accounts,
     AuditLog,
+    Clock,
     Probe,
     Rehearsal,
     Sagas,
@@ -30,9 +33,13 @@ class Parts:
 
     accounts: Accounts
     admission: Admission
+    api_keys: ApiKeys
     audit: AuditLog
     batches: Batches
+    clock: Clock
     feed: Feed
+    key_ring: KeyRing
+    metrics_token: str
     observer: Observer
     owners_move_money: bool
     probes: Sequence[Probe]

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 from starlette.types import Scope
+
+from payflow.domain.errors import PayflowError
+from payflow.domain.limits import RateLimited, Verdict
 
 MEDIA_TYPE = "application/problem+json"
 SCHEMA_REF = "#/components/schemas/Problem"
@@ -61,6 +65,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "refresh_token_revoked": Kind(
             401, "Refresh token revoked", "The session of this refresh token has ended."
         ),
+        "api_key_invalid": Kind(401, "API key invalid", "The API key is not one that we gave out."),
+        "api_key_expired": Kind(401, "API key expired", "The API key has expired; make a new one."),
+        "api_key_revoked": Kind(401, "API key revoked", "The API key was revoked; make a new one."),
+        "scope_required": Kind(403, "Scope required", "This call needs the scope transfers:write."),
         "operator_required": Kind(403, "Operator required", "Only an operator may do this."),
         "route_not_found": Kind(404, "No such route", "There is nothing at this address."),
         "user_not_found": Kind(404, "User not found", "There is no user usr_…."),
@@ -79,6 +87,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "webhook_delivery_not_found": Kind(
             404, "Webhook delivery not found", "There is no webhook_delivery whd_…."
         ),
+        "api_key_not_found": Kind(404, "API key not found", "There is no api_key key_…."),
         "method_not_allowed": Kind(
             405, "Method not allowed", "This address does not take that method."
         ),
@@ -94,12 +103,22 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "workflow_cannot_run": Kind(
             409, "Workflow cannot run", "The workflow of the transfer does not answer."
         ),
+        "api_key_expiry_invalid": Kind(
+            422, "Expiry invalid", "expires_at must lie in the future, at most 366 days ahead."
+        ),
+        "api_key_limit_reached": Kind(
+            409, "Too many API keys", "A user has at most 50 API keys that open something."
+        ),
         "webhook_endpoint_limit_reached": Kind(
             409, "Too many webhook endpoints", "A user has at most 20 webhook endpoints."
         ),
         "webhook_endpoint_not_enabled": Kind(
             409, "Webhook endpoint not enabled", "Webhook endpoint whe_… is paused."
         ),
+        "request_timeout": Kind(
+            408, "Request timeout", "The body did not arrive in time; send it again."
+        ),
+        "target_too_long": Kind(414, "Target too long", "Path and query are longer than is taken."),
         "body_too_large": Kind(413, "Body too large", "The body is larger than is taken here."),
         "unsupported_media_type": Kind(
             415, "Unsupported media type", "Send JSON: Content-Type: application/json."
@@ -132,12 +151,19 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "payload_unreadable": Kind(
             422, "Payload unreadable", "A payload is encrypted under a key that is not known here."
         ),
+        "headers_too_large": Kind(
+            431, "Headers too large", "The headers are larger than is taken here."
+        ),
+        "rate_limited": Kind(
+            429, "Rate limited", "No more than 600 in 60 s (transfers); try again in 7 s."
+        ),
         "internal_error": Kind(
             500, "Internal error", "Something went wrong on our side; the request id finds it."
         ),
         "temporarily_unavailable": Kind(
             503, "Temporarily unavailable", "The service cannot answer for the moment."
         ),
+        "overloaded": Kind(503, "Overloaded", "Too many requests are under way here; try again."),
         "too_many_streams": Kind(
             503, "Too many streams", "Too many event streams are open here; try again."
         ),
@@ -150,7 +176,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
 )
 
 # What calls have in common, for ``documented``.
-ANYONE = ("temporarily_unavailable", "internal_error")
+ANYONE = ("temporarily_unavailable", "overloaded", "rate_limited", "internal_error")
 USER = (
     *ANYONE,
     "authentication_required",
@@ -158,6 +184,10 @@ USER = (
     "token_expired",
     "token_wrong_type",
     "account_deactivated",
+    "api_key_invalid",
+    "api_key_expired",
+    "api_key_revoked",
+    "scope_required",
 )
 OPERATOR = (*USER, "operator_required")
 BODY = ("malformed_json", "body_too_large", "unsupported_media_type", "validation_error")
@@ -208,6 +238,24 @@ def problem(
     )
 
 
+def problem_of(
+    scope: Scope, error: PayflowError, errors: Sequence[Mapping[str, str]] = ()
+) -> JSONResponse:
+    """The answer that tells of an error whose code is in the table."""
+    headers = limit_headers(error.verdict) if isinstance(error, RateLimited) else None
+    return problem(scope, error.code, detail=str(error), errors=errors, headers=headers)
+
+
+def limit_headers(verdict: Verdict) -> dict[str, str]:
+    """What is left of a quota (draft-ietf-httpapi-ratelimit-headers-11, RFC 9110 §10.2.3)."""
+    quota = verdict.quota
+    headers = {
+        "RateLimit-Policy": f'"{quota.name}";q={quota.amount};w={quota.window_s}',
+        "RateLimit": f'"{quota.name}";r={verdict.remaining};t={ceil(verdict.reset_s)}',
+    }
+    return headers if verdict.passed else {**headers, "Retry-After": str(verdict.retry_after_s)}
+
+
 def documented(*codes: str) -> dict[int | str, dict[str, Any]]:
     """The ``responses`` of a call that can give these codes, with an example of each."""
     responses: dict[int | str, dict[str, Any]] = {}
@@ -251,7 +299,9 @@ def _content(
 def _headers_for(code: str) -> dict[str, str]:
     status = KINDS[code].status
     if status == 401:
-        reason = ', error="invalid_token"' if code.startswith("token_") else ""  # RFC 6750 §3
+        reason = (
+            ', error="invalid_token"' if code.startswith(("token_", "api_key_")) else ""
+        )  # RFC 6750 §3
         return {"WWW-Authenticate": f'Bearer realm="payflow"{reason}'}
     if status == 503:
         return {"Retry-After": _RETRY_AFTER_S}

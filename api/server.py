@@ -8,6 +8,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from api.parts import Parts
+from api.protocol import BoundedHead
 from payflow.settings import Settings
 
 DRAIN_S = 10  # an answer that waits for a terminal transfer may be cut; the transfer goes on
@@ -32,7 +33,7 @@ async def serve_api(app: FastAPI, settings: Settings, stop: asyncio.Event) -> No
             host=settings.api_host,
             port=settings.api_port,
             loop="none",
-            http="httptools",
+            http=BoundedHead,
             ws="none",
             log_config=None,
             access_log=False,

@@ -62,6 +62,8 @@ def production_environment() -> dict[str, str]:
         "PAYFLOW_ACCESS_TOKEN_TTL_S": "86400",
         "PAYFLOW_LOG_LEVEL": "INFO",
         "PAYFLOW_RATE_LIMIT_TRANSFERS": "1000000/second",
+        "PAYFLOW_RATE_LIMIT_USER": "1000000/second",
+        "PAYFLOW_RATE_LIMIT_ANONYMOUS": "1000000/second",
     }
 
 

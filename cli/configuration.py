@@ -22,8 +22,8 @@ def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
     try:
         return Settings(**overrides or {})
     except ValidationError as error:
-        problems = "; ".join(_problem(one["loc"], one["msg"]) for one in error.errors())
-        raise CliError(f"The configuration is not right: {problems}.") from None
+        problems = "\n".join(_problem(one["loc"], one["msg"]) for one in error.errors())
+        raise CliError(f"The configuration is not right:\n{problems}") from None
 
 
 def settings_of_running_stack() -> Settings:

@@ -22,6 +22,8 @@ operators = typer.Typer(help="The people who repair sagas.", no_args_is_help=Tru
 app.add_typer(operators, name="operator")
 webhooks = typer.Typer(help="Signed events to other people's programs.", no_args_is_help=True)
 app.add_typer(webhooks, name="webhooks")
+audit = typer.Typer(help="What operators did.", no_args_is_help=True)
+app.add_typer(audit, name="audit")
 
 
 @app.command()
@@ -133,6 +135,19 @@ def verify(
     from cli.webhooks import verify_message
 
     typer.echo(verify_message(header, body, secret))
+
+
+@audit.command("verify")
+@told_plainly
+def verify_audit(
+    head: Annotated[
+        str, typer.Option(help="PLACE:HASH that an earlier run said, to see a lost end.")
+    ] = "",
+) -> None:
+    """Check every line of the audit log against its chain: 0 when it is whole, 1 when not."""
+    from cli.audit import verify
+
+    typer.echo(asyncio.run(verify(head)))
 
 
 @webhooks.command("rotate-keys")

@@ -3,17 +3,30 @@
 import base64
 import json
 import re
+from dataclasses import replace
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from payflow.domain.limits import Quota
 from payflow.domain.money import is_currency
 
 _CODEC_KEY_BYTES = 32  # AES-256
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")  # no path, no "*", no "null"
+_WIDER = 1_000
 _KEY_ID = re.compile(r"[\w.-]{1,64}")
+
+
+def _rate(text: str) -> str:
+    Quota.parse("", text)
+    return text
+
+
+Rate = Annotated[str, AfterValidator(_rate)]
 
 
 class Environment(StrEnum):
@@ -80,6 +93,40 @@ class Settings(BaseSettings):
         8 * 1024 * 1024, ge=1_024, description="The same for `POST /v1/batches`."
     )
 
+    rate_limit_enabled: bool | None = Field(
+        None,
+        description="Whether the limits below hold. Empty: in dev and test those that are not set "
+        "are a thousand times as wide, but for logins. `false` only in dev and test.",
+    )
+    rate_limit_transfers: Rate = Field(
+        "600/minute",
+        description="`POST /v1/transfers` of one user, counted exactly over all processes: "
+        "`N/second`, `minute`, `15minute`, `hour`, `day`.",
+    )
+    rate_limit_user: Rate = Field("6000/minute", description="All other requests of one user.")
+    rate_limit_anonymous: Rate = Field(
+        "100/15minute", description="Requests from one address that nobody signed in for."
+    )
+    rate_limit_logins: Rate = Field(
+        "5/15minute", description="Wrong passwords for one account from one address."
+    )
+    trusted_proxies: str = Field(
+        "",
+        description="Networks of our own proxies, separated by commas: their `X-Forwarded-For` is "
+        "believed.",
+    )
+    cors_origins: str = Field(
+        "",
+        description="Origins whose pages may call the API, separated by commas, such as "
+        "`https://app.example.com`; none when empty.",
+    )
+    max_in_flight: int = Field(
+        600,
+        ge=1,
+        description="Requests a process has under way at once (503 above); probes and open event "
+        "streams do not count.",
+    )
+
     event_bus_length: int = Field(
         10_000, ge=100, description="About how many events the Redis stream keeps."
     )
@@ -138,6 +185,12 @@ class Settings(BaseSettings):
         description="Port of a worker's or relay's `/metrics`; off when empty. "
         "The API has it on its own port.",
     )
+    metrics_token: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Bearer token that `/metrics` of the API asks for. Empty: it answers who asks "
+        "directly from a private address.",
+    )
     otlp_endpoint: str = Field(
         "",
         description="Collector of traces (OTLP over HTTP), such as `http://127.0.0.1:4318`; "
@@ -161,7 +214,9 @@ class Settings(BaseSettings):
         "`http://127.0.0.1:8233`.",
     )
 
-    @field_validator("metrics_port", "codec_keys", mode="before")
+    @field_validator(
+        "metrics_port", "metrics_token", "codec_keys", "rate_limit_enabled", mode="before"
+    )
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value
@@ -171,6 +226,20 @@ class Settings(BaseSettings):
     def _whole_keys(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
             codec_keys(value.get_secret_value())
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        _networks_of(value)
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _whole_origins(cls, value: str) -> str:
+        for origin in _listed(value):
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin such as https://app.example.com")
         return value
 
     @field_validator("default_currency")
@@ -191,25 +260,52 @@ class Settings(BaseSettings):
         return self
 
     def _refuse_development_defaults(self) -> None:
-        if self.jwt_keys is None:
-            raise ValueError(
-                "PAYFLOW_JWT_KEYS is required when PAYFLOW_ENV=production: "
-                "a JWK set with at least one Ed25519 private key"
-            )
-        if self.webhook_keys is None:
-            raise ValueError(
-                "PAYFLOW_WEBHOOK_KEYS is required when PAYFLOW_ENV=production: "
-                "a JWK set with at least one octet key of 256 bits"
-            )
-        if self.webhook_allow_private:
-            raise ValueError(
-                "PAYFLOW_WEBHOOK_ALLOW_PRIVATE is for development: with it, subscribers reach "
-                "into your own network"
-            )
-        if self.webhook_retry_pace != 1:
-            raise ValueError(
-                "PAYFLOW_WEBHOOK_RETRY_PACE is for development: subscribers count on 1"
-            )
+        """All that is wrong at once, a line each."""
+        refusals = {
+            "PAYFLOW_JWT_KEYS is required when PAYFLOW_ENV=production: "
+            "a JWK set with at least one Ed25519 private key": self.jwt_keys is None,
+            "PAYFLOW_WEBHOOK_KEYS is required when PAYFLOW_ENV=production: "
+            "a JWK set with at least one octet key of 256 bits": self.webhook_keys is None,
+            "PAYFLOW_WEBHOOK_ALLOW_PRIVATE is for development: with it, subscribers reach "
+            "into your own network": self.webhook_allow_private,
+            "PAYFLOW_WEBHOOK_RETRY_PACE is for development: subscribers count on 1": (
+                self.webhook_retry_pace != 1
+            ),
+            "PAYFLOW_RATE_LIMIT_ENABLED=false is for development: without limits anybody "
+            "tries passwords as fast as they can be hashed": self.rate_limit_enabled is False,
+            "PAYFLOW_CORS_ORIGINS must be https when PAYFLOW_ENV=production: over http anybody "
+            "on the way writes the page": any(
+                origin.startswith("http:") for origin in self.cors_list
+            ),
+        }
+        found = [line for line, is_so in refusals.items() if is_so]
+        if found:
+            raise ValueError("\n".join(found))
+
+    def quota(self, name: str) -> Quota | None:
+        """The quota ``rate_limit_{name}``; None when limits are switched off.
+
+        In dev and test one that is not set is a thousand times as wide, but for logins: a test
+        with one client, or a storm, is not refused.
+        """
+        if self.rate_limit_enabled is False:
+            return None
+        field = f"rate_limit_{name}"
+        quota = Quota.parse(name, getattr(self, field))
+        meant = name == "logins" or field in self.model_fields_set
+        if meant or self.rate_limit_enabled or self.env is Environment.PRODUCTION:
+            return quota
+        return replace(quota, amount=quota.amount * _WIDER)
+
+    @property
+    def cors_list(self) -> list[str]:
+        """The origins whose pages may call the API."""
+        return _listed(self.cors_origins)
+
+    @property
+    def proxy_networks(self) -> list[IPv4Network | IPv6Network]:
+        """Where our own proxies are."""
+        return _networks_of(self.trusted_proxies)
 
     @property
     def rehearsal_allowed(self) -> bool:
@@ -236,6 +332,14 @@ def codec_keys(text: str) -> dict[str, bytes]:
             raise ValueError(f"key {number} has the id of another")
         keys[key_id] = key
     return keys
+
+
+def _networks_of(text: str) -> list[IPv4Network | IPv6Network]:
+    return [ip_network(part) for part in _listed(text)]
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _check_jwk_set(name: str, secret: SecretStr) -> None:

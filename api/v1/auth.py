@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
-from api.dependencies import SignedIn, Viewer
+from api.dependencies import Address, SignedIn, Viewer
 from api.parts import Ask
 from api.problems import ANYONE, BODY, USER, documented
 from api.v1.answers import (
@@ -44,9 +44,9 @@ async def register(body: Registration, ask: Ask) -> JSONResponse:
     summary="Log in",
     responses=documented(*ANYONE, *BODY, "invalid_credentials", "account_deactivated"),
 )
-async def login(body: Login, ask: Ask) -> JSONResponse:
+async def login(body: Login, address: Address, ask: Ask) -> JSONResponse:
     """Begin a session. The answer to an unknown address is the same as to a wrong password."""
-    return answer(tokens_object(await ask.sessions.login(body.email, body.password)))
+    return answer(tokens_object(await ask.sessions.login(body.email, body.password, address)))
 
 
 @router.post(
@@ -102,12 +102,9 @@ async def change_me(body: ProfileChange, viewer: Viewer, ask: Ask) -> JSONRespon
     summary="Change the own password",
     responses=documented(*USER, *BODY, "invalid_credentials"),
 )
-async def change_password(body: PasswordChange, visitor: SignedIn, ask: Ask) -> Response:
+async def change_password(
+    body: PasswordChange, visitor: SignedIn, address: Address, ask: Ask
+) -> Response:
     """Replace the password; every other session of the user ends."""
-    await ask.sessions.change_password(
-        visitor.principal,
-        visitor.session_id,
-        current=body.current_password,
-        new=body.new_password,
-    )
+    await ask.sessions.change_password(visitor, body.change(address))
     return Response(status_code=204)

@@ -10,6 +10,7 @@ TRANSFER_ID = "trf_01KDVE0A4Q5J7TP7S8R9VWXYZ3"
 BATCH_ID = "bat_01KDVE0A4Q5J7TP7S8R9VWXYZ8"
 ENDPOINT_ID = "whe_01KDVE0A4Q5J7TP7S8R9VWXYZ8"
 DELIVERY_ID = "whd_01KDVE0A4Q5J7TP7S8R9VWXYZ9"
+API_KEY_ID = "key_01KDVE0A4Q5J7TP7S8R9VWXYZ7"
 REFRESH_TOKEN = "pfr_8kR2mXq1nVb7cTz5LwJ9hYf3GdS6aPe0uIoQxWvBnMk"  # noqa: S105  # made up
 
 LOGIN = {"email": "alice@example.com", "password": "correct horse battery"}
@@ -50,6 +51,19 @@ ENDPOINT = {
     "description": "The shop",
 }
 REPLAY = {"since": AT}
+
+API_KEY_ORDER = {"name": "The shop", "scopes": ["transfers:read", "transfers:write"]}
+API_KEY_ANSWER = {
+    "object": "api_key",
+    "id": API_KEY_ID,
+    **API_KEY_ORDER,
+    "hint": "pf_live_8kR2",
+    "created_at": AT,
+    "expires_at": "2026-05-01T12:00:00.000Z",
+    "last_used_at": None,
+    "revoked_at": None,
+}
+NEW_API_KEY_ANSWER = {**API_KEY_ANSWER, "key": "pf_live_8kR2…"}
 
 USER_ANSWER = {
     "object": "user",

@@ -24,7 +24,7 @@ from api.v1.fields import (
     Reference,
     Token,
 )
-from payflow.auth.sessions import SignUp
+from payflow.auth.sessions import ChangeOfPassword, SignUp
 from payflow.domain.batch_ports import BatchOrder
 from payflow.domain.batches import MAX_ITEMS, BatchMode
 from payflow.domain.events import EventType
@@ -99,6 +99,10 @@ class PasswordChange(Body):
 
     current_password: Password
     new_password: NewPassword
+
+    def change(self, address: str) -> ChangeOfPassword:
+        """The domain's word for it, asked for from that address."""
+        return ChangeOfPassword(self.current_password, self.new_password, address)
 
 
 class NewWallet(Body):

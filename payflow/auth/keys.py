@@ -34,6 +34,14 @@ class SigningKeys:
         self.signer = keys.keys[0]
 
     @property
+    def public(self) -> list[dict[str, Any]]:
+        """The public halves, as a JWK set has them."""
+        return [
+            {**key.as_dict(private=False), "kid": str(key.kid), "use": "sig", "alg": _CURVE}
+            for key in self.all.keys
+        ]
+
+    @property
     def signer_id(self) -> str:
         """The ``kid`` new tokens carry."""
         return str(self.signer.kid)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from hashlib import sha256
 
+from payflow.auth.admission import Visitor
 from payflow.auth.passwords import hash_password, verify_password
+from payflow.auth.throttle import LoginThrottle
 from payflow.auth.tokens import REFRESH_TOKEN_PREFIX, AccessTokens
 from payflow.domain.errors import (
     AccountDeactivated,
@@ -16,6 +18,7 @@ from payflow.domain.errors import (
     RefreshTokenReused,
     RefreshTokenRevoked,
 )
+from payflow.domain.limits import Quotas
 from payflow.domain.ports import Accounts, Clock, NewUser, RefreshTokens
 from payflow.domain.users import Principal, RefreshToken, User
 from payflow.domain.wallets import Wallet
@@ -53,21 +56,32 @@ class SignUp:
     phone: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ChangeOfPassword:
+    """The password somebody has, the one they want, and the address they ask from."""
+
+    current: str
+    new: str
+    address: str
+
+
 class Sessions:
     """Starts, continues and ends sessions."""
 
-    def __init__(
+    def __init__(  # all it needs, once
         self,
         accounts: Accounts,
         refresh_tokens: RefreshTokens,
         access_tokens: AccessTokens,
         clock: Clock,
+        quotas: Quotas,
         settings: Settings,
     ) -> None:
         self._accounts = accounts
         self._refresh_tokens = refresh_tokens
         self._access_tokens = access_tokens
         self._clock = clock
+        self._throttle = LoginThrottle(quotas, settings.quota("logins"))
         self._refresh_ttl = timedelta(seconds=settings.refresh_token_ttl_s)
         self._default_currency = settings.default_currency
 
@@ -82,17 +96,19 @@ class Sessions:
         user, wallet = await self._accounts.register(new, self._default_currency)
         return Registration(user, wallet, await self._begin(user))
 
-    async def login(self, email: str, password: str) -> TokenPair:
-        """A new session.
+    async def login(self, email: str, password: str, address: str) -> TokenPair:
+        """A new session, for somebody who asks from that address.
 
         Raises:
             InvalidCredentials: no such address, or not its password; both take as long.
             AccountDeactivated: both were right.
+            RateLimited: too many were wrong, for that account from that address.
         """
-        user = await self._accounts.find_by_email(email)
-        stored = await self._accounts.password_hash(user.id) if user else None
-        if not await verify_password(password, stored) or user is None:
-            raise InvalidCredentials
+        async with self._throttle.attempt(email, address):
+            user = await self._accounts.find_by_email(email)
+            stored = await self._accounts.password_hash(user.id) if user else None
+            if not await verify_password(password, stored) or user is None:
+                raise InvalidCredentials
         if not user.active:
             raise AccountDeactivated
         return await self._begin(user)
@@ -124,16 +140,20 @@ class Sessions:
         if found is not None and found[0].user_id == principal.user_id:
             await self._refresh_tokens.revoke_family(found[0].family_id)
 
-    async def change_password(
-        self, principal: Principal, session_id: str, *, current: str, new: str
-    ) -> None:
-        """Replace the password and end all sessions but this one, or ``InvalidCredentials``."""
-        stored = await self._accounts.password_hash(principal.user_id)
-        if not await verify_password(current, stored):
-            raise InvalidCredentials
-        new_hash = await hash_password(new)
-        await self._accounts.set_password_hash(principal.user_id, new_hash)
-        await self._refresh_tokens.revoke_user(principal.user_id, keep_family=session_id)
+    async def change_password(self, visitor: Visitor, change: ChangeOfPassword) -> None:
+        """Replace the password and end all sessions but this one.
+
+        Raises:
+            InvalidCredentials: the current one is another.
+            RateLimited: too many were wrong; a stolen access token is no way to guess either.
+        """
+        user_id = visitor.principal.user_id
+        async with self._throttle.attempt(user_id, change.address):
+            stored = await self._accounts.password_hash(user_id)
+            if not await verify_password(change.current, stored):
+                raise InvalidCredentials
+        await self._accounts.set_password_hash(user_id, await hash_password(change.new))
+        await self._refresh_tokens.revoke_user(user_id, keep_family=visitor.session_id)
 
     async def end_all(self, user_id: str) -> None:
         """End every session of a user."""

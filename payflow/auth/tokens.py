@@ -62,6 +62,11 @@ class AccessTokens:
             sid={"essential": True},
         )
 
+    @property
+    def public_keys(self) -> list[dict[str, Any]]:
+        """What others verify our tokens with."""
+        return self._keys.public
+
     def issue(self, user: User, session_id: str) -> str:
         """A token for the user, good for ``ttl_s`` seconds from now."""
         now = self._now()

@@ -19,6 +19,7 @@ class Prefix(StrEnum):
     BATCH = "bat"
     ENDPOINT = "whe"
     DELIVERY = "whd"
+    API_KEY = "key"
 
 
 def is_id(value: str, prefix: Prefix) -> bool:

@@ -27,6 +27,7 @@ from payflow.storage.mapping import from_acceptance, from_transfer, to_transfer
 from payflow.storage.pages import page_of
 from payflow.storage.slices import slices
 from payflow.storage.transactions import in_transaction, translated
+from payflow.storage.visibility import owned_one, visible_to
 
 T = TypeVar("T")
 
@@ -78,7 +79,7 @@ class MongoBatches:
     async def get(self, batch_id: str, viewer: Principal) -> Batch:
         """Read one, if the viewer may see it."""
         with translated():
-            return await self._read(_visible(batch_id, viewer))
+            return await self._read(visible_to(viewer, batch_id))
 
     async def items(
         self, batch_id: str, viewer: Principal, *, limit: int, after: str | None
@@ -100,7 +101,7 @@ class MongoBatches:
         The word stands first: whoever carries the batch out begins no more items, and ends
         what this call could not.
         """
-        own = {"_id": batch_id, "owner_id": owner.user_id}
+        own = owned_one(owner, batch_id)
         with translated():
             batch = await self._read(own)
             await self._kept.batches.update_one(
@@ -170,9 +171,3 @@ def _inits(transfers: Sequence[Transfer], request_id: str | None) -> list[dict[s
 
 def _next_index(transfer: Transfer) -> str:
     return str(transfer.place.index + 1 if transfer.place else 0)
-
-
-def _visible(batch_id: str, viewer: Principal) -> dict[str, Any]:
-    if viewer.is_operator:
-        return {"_id": batch_id}
-    return {"_id": batch_id, "owner_id": viewer.user_id}

@@ -11,6 +11,7 @@ from payflow.domain.batches import BatchMode, BatchStatus
 from payflow.domain.transfers import FailureCode, TransferStatus
 from payflow.domain.users import Role
 from payflow.domain.wallets import WalletStatus
+from payflow.storage.access_documents import ApiKeyDocument, AuditLinkDocument
 from payflow.storage.stored import StoredDocument
 from payflow.storage.webhook_documents import WebhookDeliveryDocument, WebhookEndpointDocument
 
@@ -325,4 +326,6 @@ DOCUMENTS: tuple[type[Document], ...] = (
     AuditDocument,
     WebhookEndpointDocument,
     WebhookDeliveryDocument,
+    ApiKeyDocument,
+    AuditLinkDocument,
 )

@@ -8,8 +8,10 @@ from datetime import timedelta
 
 from redis.asyncio import BlockingConnectionPool, Redis
 
+from payflow.domain.api_keys import ApiKeys
 from payflow.domain.batch_ports import Batches, BatchWork
 from payflow.domain.event_ports import Feed, News
+from payflow.domain.limits import Quotas
 from payflow.domain.observing import UNOBSERVED, Observer
 from payflow.domain.ports import (
     Accounts,
@@ -25,6 +27,7 @@ from payflow.domain.ports import (
 from payflow.domain.webhook_ports import DeliveryRecords, Endpoints
 from payflow.settings import Settings
 from payflow.storage.accounts import MongoAccounts
+from payflow.storage.api_keys import MongoApiKeys
 from payflow.storage.audit import MongoAuditLog
 from payflow.storage.batch_work import MongoBatchWork
 from payflow.storage.batches import MongoBatches
@@ -38,6 +41,7 @@ from payflow.storage.feed import FeedCollections, MongoFeed
 from payflow.storage.identity import SystemClock
 from payflow.storage.posting import PostingEngine
 from payflow.storage.probes import MongoProbe, RedisProbe
+from payflow.storage.quotas import open_quotas
 from payflow.storage.recent import RecentTransfers
 from payflow.storage.recent_wallets import RecentWallets
 from payflow.storage.refresh_tokens import MongoRefreshTokens
@@ -60,6 +64,7 @@ class Storage:
     """Every port of the books, ready to use."""
 
     accounts: Accounts
+    api_keys: ApiKeys
     audit: AuditLog
     batch_work: BatchWork
     batches: Batches
@@ -71,6 +76,7 @@ class Storage:
     endpoints: Endpoints
     observer: Observer
     probes: tuple[Probe, ...]
+    quotas: Quotas
     refresh_tokens: RefreshTokens
     rehearsal: Rehearsal
     relay: RelayStorage
@@ -96,7 +102,12 @@ async def open_storage(
             socket_connect_timeout=REDIS_ANSWERS_IN_S,
         )
     )
-    async with open_client(settings) as client, redis, TerminalBell(redis) as bell:
+    async with (
+        open_client(settings) as client,
+        redis,
+        TerminalBell(redis) as bell,
+        open_quotas(settings) as quotas,
+    ):
         await bind_documents(client, settings)
         collections = BooksCollections.of(client, settings.mongo_database)
         feed_kept = FeedCollections.of(client, settings.mongo_database)
@@ -112,7 +123,8 @@ async def open_storage(
                 books = RehearsingBooks(engine, rehearsal, random.random)
             yield Storage(
                 accounts=MongoAccounts(client, clock, observer),
-                audit=MongoAuditLog(clock),
+                api_keys=MongoApiKeys(client),
+                audit=MongoAuditLog(client, settings.mongo_database, clock),
                 batch_work=MongoBatchWork(collections),
                 batches=MongoBatches(collections, clock, books, observer),
                 books=books,
@@ -123,6 +135,7 @@ async def open_storage(
                 endpoints=MongoEndpoints(collections, settings.mongo_database, clock),
                 observer=observer,
                 probes=probes,
+                quotas=quotas,
                 refresh_tokens=MongoRefreshTokens(client),
                 rehearsal=rehearsal,
                 relay=RelayStorage(feed_kept, bus),

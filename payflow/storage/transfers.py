@@ -47,6 +47,7 @@ from payflow.storage.mapping import (
 from payflow.storage.pages import page_of
 from payflow.storage.recent import RecentTransfers
 from payflow.storage.transactions import translated
+from payflow.storage.visibility import visible_to, whatever_is_of
 
 PURSES_KEPT = 10_000  # some 3 MB
 _PURSE = {"owner_id": 1, "currency": 1}
@@ -95,11 +96,10 @@ class MongoTransfers:
 
     async def get(self, transfer_id: str, viewer: Principal) -> Transfer:
         """Read one, if the viewer may see it."""
-        wanted: dict[str, Any] = {"_id": transfer_id}
-        if not viewer.is_operator:
-            wanted["party_ids"] = viewer.user_id
         with translated():
-            fields = await self._books.transfers.find_one(wanted)
+            fields = await self._books.transfers.find_one(
+                visible_to(viewer, transfer_id, "party_ids")
+            )
         if fields is None:
             raise NotFound("transfer", transfer_id)
         return to_transfer(fields)
@@ -212,9 +212,7 @@ def transfers_wanted(
     viewer: Principal, wanted: TransferFilter, after: str | None
 ) -> dict[str, Any]:
     """The query of a list: what the viewer may see of what is wanted, from ``after`` on."""
-    query: dict[str, Any] = {}
-    if not viewer.is_operator:
-        query["party_ids"] = viewer.user_id
+    query = whatever_is_of(viewer, "party_ids")
     if wanted.status is not None:
         query["status"] = wanted.status.value
     if wanted.wallet_id is not None:

@@ -39,6 +39,7 @@ from payflow.storage.transactions import (
     in_transaction,
     translated,
 )
+from payflow.storage.visibility import owned_by, visible_to
 
 _IN_TRANSIT = [status.value for status in TransferStatus if status.has_money_in_transit]
 _ACT = {
@@ -84,13 +85,11 @@ class MongoWallets:
     async def get(self, wallet_id: str, viewer: Principal) -> Wallet:
         """Read one, if the viewer may see it."""
         with translated():
-            return to_wallet(await self._read(_visible(wallet_id, viewer)))
+            return to_wallet(await self._read(visible_to(viewer, wallet_id)))
 
     async def list(self, viewer: Principal, *, limit: int, after: str | None) -> Page[Wallet]:
         """The viewer's own wallets, newest first."""
-        query: dict[str, Any] = {"owner_id": viewer.user_id}
-        if after is not None:
-            query["_id"] = {"$lt": after}
+        query = owned_by(viewer, after=after)
         found = self._books.wallets.find(query, sort=[("_id", DESCENDING)], limit=limit + 1)
         with translated():
             documents = await found.to_list()
@@ -163,7 +162,7 @@ class MongoWallets:
     ) -> Movement:
 
         async def work(session: AsyncClientSession) -> Movement:
-            visible = _visible(movement.wallet_id, viewer)
+            visible = visible_to(viewer, movement.wallet_id)
             before = to_wallet(await self._read(visible, session))
             after = decide_movement(movement, before)
             moved = await self._books.wallets.update_one(
@@ -207,9 +206,3 @@ class MongoWallets:
         if fields is None:
             raise NotFound("wallet", wanted["_id"])
         return fields
-
-
-def _visible(wallet_id: str, viewer: Principal) -> dict[str, Any]:
-    if viewer.is_operator:
-        return {"_id": wallet_id}
-    return {"_id": wallet_id, "owner_id": viewer.user_id}

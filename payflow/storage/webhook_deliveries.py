@@ -27,6 +27,7 @@ from payflow.storage.identity import lowest_id
 from payflow.storage.pages import page_of
 from payflow.storage.transactions import Client, translated
 from payflow.storage.transactions import Collection as Documents
+from payflow.storage.visibility import visible_to
 from payflow.storage.webhook_documents import WebhookDeliveryDocument, WebhookEndpointDocument
 from payflow.storage.webhook_mapping import (
     attempt_fields,
@@ -106,9 +107,8 @@ class MongoDeliveries:
 
     async def get(self, delivery_id: str, viewer: Principal) -> Delivery:
         """Read one, if the viewer owns it or is an operator; else ``NotFound``."""
-        owned = {} if viewer.is_operator else {"owner_id": viewer.user_id}
         with translated():
-            found = await self._deliveries.find_one({"_id": delivery_id, **owned})
+            found = await self._deliveries.find_one(visible_to(viewer, delivery_id))
         if found is None:
             raise NotFound(KIND, delivery_id)
         return to_delivery(found)

@@ -27,6 +27,7 @@ from payflow.storage.books_collections import BooksCollections
 from payflow.storage.identity import new_id
 from payflow.storage.pages import page_of
 from payflow.storage.transactions import Collection, in_transaction, translated
+from payflow.storage.visibility import owned_by, owned_one, visible_to
 from payflow.storage.webhook_documents import WebhookEndpointDocument
 from payflow.storage.webhook_mapping import from_endpoint, secret_fields, to_endpoint
 
@@ -67,16 +68,13 @@ class MongoEndpoints:
 
     async def get(self, endpoint_id: str, viewer: Principal) -> Endpoint:
         """Read one, if the viewer owns it or is an operator."""
-        owned = {} if viewer.is_operator else {"owner_id": viewer.user_id}
         with translated():
-            found = await self._endpoints.find_one({"_id": endpoint_id, **owned})
+            found = await self._endpoints.find_one(visible_to(viewer, endpoint_id))
         return _found(found, endpoint_id)
 
     async def list(self, viewer: Principal, *, limit: int, after: str | None) -> Page[Endpoint]:
         """The viewer's own endpoints, newest first."""
-        query: dict[str, Any] = {"owner_id": viewer.user_id}
-        if after is not None:
-            query["_id"] = {"$lt": after}
+        query = owned_by(viewer, after=after)
         cursor = self._endpoints.find(query, sort=[("_id", DESCENDING)], limit=limit + 1)
         with translated():
             documents = await cursor.to_list()
@@ -91,7 +89,7 @@ class MongoEndpoints:
             fields |= {"disabled_reason": None, "failing_since": None}
         with translated():
             found = await self._endpoints.find_one_and_update(
-                {"_id": endpoint_id, "owner_id": viewer.user_id},
+                owned_one(viewer, endpoint_id),
                 {"$set": fields},
                 return_document=ReturnDocument.AFTER,
             )
@@ -119,9 +117,7 @@ class MongoEndpoints:
     async def remove(self, endpoint_id: str, viewer: Principal) -> None:
         """Forget one's own endpoint."""
         with translated():
-            result = await self._endpoints.delete_one(
-                {"_id": endpoint_id, "owner_id": viewer.user_id}
-            )
+            result = await self._endpoints.delete_one(owned_one(viewer, endpoint_id))
         if not result.deleted_count:
             raise NotFound(KIND, endpoint_id)
 

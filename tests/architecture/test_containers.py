@@ -75,7 +75,8 @@ def test_scaling_takes_nothing_of_what_a_service_is_held_to() -> None:
     alone, scaled = _services(COMPOSE, PRODUCTION), _services(COMPOSE, PRODUCTION, SCALE)
 
     for name in OURS:
-        kept = ("environment", "read_only", "cap_drop", "security_opt", "stop_grace_period")
+        assert alone[name]["environment"].items() <= scaled[name]["environment"].items()
+        kept = ("read_only", "cap_drop", "security_opt", "stop_grace_period")
         assert all(scaled[name].get(key) == alone[name].get(key) for key in kept)
     assert set(alone["mongo"]["command"]) - set(scaled["mongo"]["command"]) == {
         "--wiredTigerCacheSizeGB=0.5"

@@ -57,6 +57,8 @@ async def new_world(bank: Bank, operator: Person, path: str) -> World:
     transfer = await bank.send(alice, bob, 1, wait_s=0 if held else 20)
     if held:
         await bank.until(alice, transfer["id"], "debited")
+    order_of_key = {"name": "The shop", "scopes": ["wallets:read"]}
+    key = (await bank.ask("POST", "/v1/api-keys", alice, body=order_of_key)).json()
     batch: Json = {"mode": "independent", "transfers": [order(alice, bob, 1)]}
     headers = {"Idempotency-Key": new_key()}
     batch_id = (await bank.ask("POST", "/v1/batches", alice, body=batch, headers=headers)).json()[
@@ -69,6 +71,7 @@ async def new_world(bank: Bank, operator: Person, path: str) -> World:
             examples.BOB_WALLET_ID: bob.wallet_id,
             examples.TRANSFER_ID: transfer["id"],
             examples.BATCH_ID: batch_id,
+            examples.API_KEY_ID: key["id"],
             examples.ENDPOINT_ID: endpoint["id"],
             examples.DELIVERY_ID: delivery["id"],
             examples.REFRESH_TOKEN: made["tokens"]["refresh_token"],
@@ -132,6 +135,7 @@ async def call(bank: Bank, world: World, path: str, method: str, example: Json |
         .replace("{endpoint_id}", names[examples.ENDPOINT_ID])
         .replace("{delivery_id}", names[examples.DELIVERY_ID])
         .replace("{user_id}", names[examples.ALICE_ID])
+        .replace("{key_id}", names[examples.API_KEY_ID])
         .replace("{batch_id}", names[examples.BATCH_ID])
     )
     if path == "/v1/users":

@@ -10,6 +10,7 @@ import pytest
 
 from payflow.auth import admission
 from payflow.auth.admission import Admission
+from payflow.auth.api_keys import KeyRing
 from payflow.auth.keys import load_keys
 from payflow.auth.tokens import AccessTokens
 from payflow.domain.errors import AccountDeactivated, NotFound, TokenExpired, TokenInvalid
@@ -17,6 +18,7 @@ from payflow.domain.ports import Accounts
 from payflow.domain.users import Role, User
 from payflow.settings import Settings
 from tests.fakes import START, StandingClock
+from tests.fakes_access import KeysInMemory
 
 ALICE = User("usr_ALICE", "alice@example.com", "Alice", START)
 
@@ -43,7 +45,10 @@ class Door:
         self.clock = StandingClock()
         self.account = OneAccount()
         self.tokens = AccessTokens(load_keys(settings), settings, self.clock)
-        self.admission = Admission(self.tokens, cast(Accounts, self.account), self.clock)
+        self.keys = KeysInMemory()
+        self.key_ring = KeyRing(self.keys, self.clock, settings)
+        accounts = cast(Accounts, self.account)
+        self.admission = Admission(self.tokens, self.key_ring, accounts, self.clock)
 
 
 @pytest.fixture

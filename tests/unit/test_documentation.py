@@ -5,7 +5,7 @@ import inspect
 import pytest
 from pydantic import BaseModel
 
-from api.v1 import answers, examples, schemas, webhook_schemas
+from api.v1 import answers, api_key_schemas, examples, schemas, webhook_schemas
 from api.v1.fields import Body
 from payflow.domain.identifiers import Prefix, is_id
 
@@ -24,6 +24,7 @@ def models_of(module: object, base: type[BaseModel]) -> list[type[BaseModel]]:
         *models_of(schemas, Body),
         *models_of(answers, BaseModel),
         *models_of(webhook_schemas, BaseModel),
+        *models_of(api_key_schemas, BaseModel),
     ],
     ids=lambda m: m.__name__,
 )
@@ -43,4 +44,5 @@ def test_the_ids_of_the_examples_are_well_formed() -> None:
     assert is_id(examples.TRANSFER_ID, Prefix.TRANSFER)
     assert is_id(examples.ENDPOINT_ID, Prefix.ENDPOINT)
     assert is_id(examples.DELIVERY_ID, Prefix.DELIVERY)
+    assert is_id(examples.API_KEY_ID, Prefix.API_KEY)
     assert len(examples.REFRESH_TOKEN) == len("pfr_") + 43

@@ -22,6 +22,7 @@ def settings(env: Environment = Environment.PRODUCTION, level: str = "INFO") -> 
         env=env,
         log_level=level,
         jwt_keys=SecretStr(JWKS),
+        webhook_keys=SecretStr(JWKS),
         codec_keys=SecretStr(f"one:{KEY}"),
     )
 

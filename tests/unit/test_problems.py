@@ -8,12 +8,16 @@ import pytest
 from fastapi import FastAPI
 
 from api import errors as door_errors
+from api.bounds import BodyLimit
 from api.handlers import install_handlers
-from api.middleware import BodyLimit, RequestContext
+from api.middleware import RequestContext
 from api.problems import KINDS, documented
+from api.security_headers import SecurityHeaders
 from api.v1.schemas import NewTransfer
 from payflow.domain import errors as domain_errors
+from payflow.domain import limits
 from payflow.domain.errors import BooksUnavailable, NotFound, PayflowError, TokenExpired
+from payflow.settings import Settings
 
 MEMBERS = {"type", "title", "status", "detail", "instance", "code", "request_id", "errors"}
 SECRET = "mongodb://user:password@db.example.com"
@@ -48,7 +52,7 @@ def application() -> FastAPI:
 
     install_handlers(app)
     app.add_middleware(BodyLimit, max_bytes=1_000)
-    app.add_middleware(RequestContext)
+    app.add_middleware(RequestContext, headers=SecurityHeaders(Settings()))
     return app
 
 
@@ -187,7 +191,7 @@ def test_every_error_a_caller_can_be_told_is_in_the_table() -> None:
     not_for_callers = {"payflow_error", "illegal_move", "too_slow", "stream_closed"}
     codes = {
         thing.code
-        for module in (domain_errors, door_errors)
+        for module in (domain_errors, door_errors, limits)
         for thing in vars(module).values()
         if isinstance(thing, type) and issubclass(thing, PayflowError)
     }

@@ -193,6 +193,22 @@ def test_an_oversized_token_is_invalid_even_when_we_signed_it(
         tokens.verify(signed(keys, header_of(keys), claims_of(note="x" * 2_000)))
 
 
+def test_keys_rotate_without_ending_a_session(settings: Settings, clock: StandingClock) -> None:
+    def tokens_of(*keys: OKPKey) -> AccessTokens:
+        jwk_set = {"keys": [key.as_dict(private=True) for key in keys]}
+        return AccessTokens(SigningKeys(jwk_set), settings, clock)
+
+    old, new = [OKPKey.generate_key("Ed25519", auto_kid=True) for _ in range(2)]
+    before, both, after = tokens_of(old), tokens_of(new, old), tokens_of(new)
+    issued = before.issue(ALICE, "family")
+    assert both.verify(issued).user_id == ALICE.id
+    assert after.verify(both.issue(ALICE, "family")).user_id == ALICE.id
+    with pytest.raises(TokenInvalid):
+        after.verify(issued)
+    assert [key["kid"] for key in both.public_keys] == [new.kid, old.kid]
+    assert not [key for key in both.public_keys if "d" in key]
+
+
 def test_a_refresh_token_is_no_access_token(tokens: AccessTokens) -> None:
     with pytest.raises(TokenWrongType):
         tokens.verify("pfr_" + "A" * 43)

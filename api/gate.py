@@ -1,0 +1,115 @@
+"""Who asks, and how often: found out before anything of the request is read.
+
+Open paths are for probes and readers of the documentation. Of the others every request is counted
+once: a signed-in caller's by who they are, anybody else's by where they come from. Sign-up and
+sign-in count by address whoever asks, so that no account opens a way around it.
+"""
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.client_address import ADDRESS, ClientAddresses
+from api.problems import limit_headers, problem_of
+from api.scopes import scope_for
+from payflow.auth.admission import Admission, Visitor
+from payflow.domain.api_keys import ScopeRequired
+from payflow.domain.errors import AuthenticationFailed, AuthenticationRequired, PayflowError
+from payflow.domain.limits import Quota, Quotas, RateLimited, Verdict
+from payflow.settings import Settings
+
+VISITOR = "payflow.visitor"  # a Visitor, or the AuthenticationFailed that says why there is none
+TRANSFERS = "/v1/transfers"
+
+_OPEN = ("/health", "/metrics", "/docs", "/openapi.json", "/.well-known/")
+_BEFORE_LOGIN = ("/v1/auth/register", "/v1/auth/login", "/v1/auth/refresh")
+
+
+class DoorQuotas:
+    """Which quota a request takes from, and under which key."""
+
+    def __init__(self, quotas: Quotas, settings: Settings) -> None:
+        self._quotas = quotas
+        self._anonymous = settings.quota("anonymous")
+        self._user = settings.quota("user")
+        self._transfers = settings.quota("transfers")
+
+    async def take(self, scope: Scope, visitor: Visitor | None) -> Verdict | None:
+        """What came of counting this request; None where no limit is in force."""
+        if visitor is None:
+            return await self._exactly(self._anonymous, scope[ADDRESS])
+        user_id = visitor.principal.user_id
+        if scope["method"] == "POST" and scope["path"] == TRANSFERS:
+            return await self._exactly(self._transfers, user_id)
+        if self._user is None:
+            return None
+        return await self._quotas.take_cheaply(self._user, user_id)
+
+    async def _exactly(self, quota: Quota | None, key: str) -> Verdict | None:
+        return None if quota is None else await self._quotas.take(quota, key)
+
+
+class Gate:
+    """Puts the visitor and the address into the scope, and refuses who has asked too often."""
+
+    def __init__(
+        self, app: ASGIApp, admission: Admission, quotas: DoorQuotas, addresses: ClientAddresses
+    ) -> None:
+        self._app = app
+        self._admission = admission
+        self._quotas = quotas
+        self._addresses = addresses
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection of any kind; only HTTP requests pass a gate."""
+        if scope["type"] != "http" or scope["path"].startswith(_OPEN):
+            await self._app(scope, receive, send)
+            return
+        try:
+            verdict = await self._count(scope)
+        except PayflowError as refusal:
+            await problem_of(scope, refusal)(scope, receive, send)
+            return
+        await self._app(scope, receive, _with_limits(send, verdict) if verdict else send)
+
+    async def _count(self, scope: Scope) -> Verdict | None:
+        """Raises ``RateLimited``, ``ScopeRequired``, or ``Trouble`` without the accounts."""
+        scope[ADDRESS] = self._addresses.of(scope)
+        found = scope[VISITOR] = await self._who(scope)
+        signed_in = None if scope["path"] in _BEFORE_LOGIN else found
+        visitor = signed_in if isinstance(signed_in, Visitor) else None
+        verdict = await self._quotas.take(scope, visitor)
+        if verdict is not None and not verdict.passed:
+            raise RateLimited(verdict)
+        if visitor is not None and visitor.scopes is not None:
+            wanted = scope_for(scope["method"], scope["path"])
+            if wanted not in visitor.scopes:
+                raise ScopeRequired(wanted)
+        return verdict
+
+    async def _who(self, scope: Scope) -> Visitor | AuthenticationFailed:
+        kind, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not token.strip():
+            return AuthenticationRequired()
+        try:
+            return await self._admission.admit(token.strip())
+        except AuthenticationFailed as refusal:
+            return refusal
+
+
+def visitor_of(scope: Scope) -> Visitor:
+    """The visitor the gate let in, or the reason why there is none."""
+    found = scope[VISITOR]
+    if isinstance(found, Visitor):
+        return found
+    raise found
+
+
+def _with_limits(send: Send, verdict: Verdict) -> Send:
+    async def send_with_limits(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in limit_headers(verdict).items():
+                headers.setdefault(name, value)  # a narrower limit has said its own
+        await send(message)
+
+    return send_with_limits
