@@ -20,7 +20,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """Which leg to settle: found is the answer; absent it is voided, or posted as settled outside."""
+    """Which leg to settle: found is the answer; absent it is voided, or settled outside."""
 
     transfer_id: str
     leg: Leg

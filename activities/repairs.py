@@ -50,9 +50,7 @@ class RepairActivities:
     @activity.defn
     async def preview(self, look: Look) -> Sequence[PlannedEntry]:
         """What the verb would post."""
-        return await _or_refused(
-            self._repairs.preview(look.verb, look.transfer_id, look.resolve)
-        )
+        return await _or_refused(self._repairs.preview(look.verb, look.transfer_id, look.resolve))
 
     def all(self) -> list[Callable[..., Any]]:
         """Every step, for a worker's list."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.errors import told_plainly
+from cli.errors import CliError, first_of, told_plainly
 from payflow.settings import Settings
 
 app = typer.Typer(
@@ -146,14 +146,18 @@ def rotate_keys() -> None:
 
 def _run(process: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
     from cli.configuration import load_settings
+    from temporal.search_attributes import SearchAttributesDiffer
 
     settings = load_settings()
-    if sys.platform == "win32":
-        asyncio.run(process(settings))
-    else:
-        import uvloop
+    try:
+        if sys.platform == "win32":
+            asyncio.run(process(settings))
+        else:
+            import uvloop
 
-        uvloop.run(process(settings))
+            uvloop.run(process(settings))
+    except* SearchAttributesDiffer as differ:
+        raise CliError(first_of(differ)) from None
 
 
 if __name__ == "__main__":

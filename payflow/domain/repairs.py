@@ -68,7 +68,7 @@ class Resolve:
 class RepairOrder:
     """A verb for a transfer: by whom, why; ``dry_run`` only tells what it would post.
 
-    ``act_id`` names the act in the audit log: two orders of one id are one act.
+    ``act_id`` names the act in the audit log: two orders of one id are one act. Empty: none yet.
 
     Raises:
         ValueError: ``resolve`` without what to resolve, or another verb with it.

@@ -94,7 +94,7 @@ class MongoRepairs:
 
     async def _begin(self, act: Act, session: AsyncClientSession) -> dict[str, Any]:
         operator = TEMPORAL if act.by_cancellation else await self._operator(act.operator, session)
-        kept = {
+        kept: dict[str, Any] = {
             "_id": act.id,
             "transfer_id": act.transfer_id,
             "verb": act.verb.value,
