@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.errors import CliError, first_of, told_plainly
+from cli.transfers_app import app as transfers
 from payflow.settings import Settings
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ operators = typer.Typer(help="The people who repair sagas.", no_args_is_help=Tru
 app.add_typer(operators, name="operator")
 webhooks = typer.Typer(help="Signed events to other people's programs.", no_args_is_help=True)
 app.add_typer(webhooks, name="webhooks")
+app.add_typer(transfers, name="transfers")
 
 
 @app.command()
