@@ -24,6 +24,7 @@ from api.v1 import (
     batches,
     events,
     movements,
+    repairs,
     simulation,
     transfers,
     users,
@@ -71,7 +72,7 @@ def create_app(
     parts = app.state.parts = _parts(settings, storage, sagas, couriers, probes)
     # routes are tried in this order, about 3 µs each: what is called most comes first
     for resource in (
-        *(transfers, movements, wallets, batches, events),
+        *(transfers, repairs, movements, wallets, batches, events),
         *(auth, api_keys, users, webhooks, well_known, health),
     ):
         app.include_router(resource.router)

@@ -16,7 +16,6 @@ from payflow.domain.event_ports import Feed
 from payflow.domain.observing import Observer
 from payflow.domain.ports import (
     Accounts,
-    AuditLog,
     Clock,
     Probe,
     Rehearsal,
@@ -24,6 +23,7 @@ from payflow.domain.ports import (
     Transfers,
     Wallets,
 )
+from payflow.domain.repair_ports import AuditLog
 from payflow.webhooks.subscriptions import Subscriptions
 
 

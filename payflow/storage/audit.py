@@ -1,13 +1,16 @@
-"""Operators' acts, append-only, in ``audit``; each line is sealed as it is written."""
+"""Operators' acts in ``audit``: on record before they are done, and sealed as they are written."""
 
 from typing import Any
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 from ulid import ULID
 
-from payflow.domain.ports import Clock, OperatorAct
+from payflow.domain.ports import Clock
+from payflow.domain.repair_ports import OperatorAct
 from payflow.storage.audit_chain import AuditChain
 from payflow.storage.transactions import Client, in_transaction
+
+BEGUN = "begun"  # the act may have been done; a line that stays so tells of a crash
 
 
 class MongoAuditLog:
@@ -18,8 +21,8 @@ class MongoAuditLog:
         self._chain = AuditChain(client, database)
         self._clock = clock
 
-    async def record(self, act: OperatorAct) -> None:
-        """Write the act down, with the time, and seal it: both or neither."""
+    async def begin(self, act: OperatorAct) -> str:
+        """Write the act down, with the time."""
         now = self._clock.now()
         act_id = f"act_{ULID.from_datetime(now)}"
         line: dict[str, Any] = {
@@ -28,12 +31,22 @@ class MongoAuditLog:
             "verb": act.verb,
             "subject_id": act.subject_id,
             "reason": act.reason,
-            "outcome": act.outcome,
+            "outcome": BEGUN,
             "request_id": act.request_id,
-            "facts": act.facts,
+            "facts": {},
         }
 
         async def work(session: AsyncClientSession) -> None:
             await self._chain.write({"_id": act_id}, {"$setOnInsert": line}, session, upsert=True)
+
+        await in_transaction(self._client, work)
+        return act_id
+
+    async def finish(self, act_id: str, outcome: str) -> None:
+        """Add what came of it, unless that is written already."""
+
+        async def work(session: AsyncClientSession) -> None:
+            begun = {"_id": act_id, "outcome": BEGUN}
+            await self._chain.write(begun, {"$set": {"outcome": outcome}}, session)
 
         await in_transaction(self._client, work)

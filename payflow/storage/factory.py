@@ -15,7 +15,6 @@ from payflow.domain.limits import Quotas
 from payflow.domain.observing import UNOBSERVED, Observer
 from payflow.domain.ports import (
     Accounts,
-    AuditLog,
     Books,
     Clock,
     Probe,
@@ -24,6 +23,7 @@ from payflow.domain.ports import (
     Transfers,
     Wallets,
 )
+from payflow.domain.repair_ports import AuditLog, Repairs
 from payflow.domain.webhook_ports import DeliveryRecords, Endpoints
 from payflow.settings import Settings
 from payflow.storage.accounts import MongoAccounts
@@ -48,6 +48,7 @@ from payflow.storage.refresh_tokens import MongoRefreshTokens
 from payflow.storage.rehearsal import MongoRehearsal
 from payflow.storage.rehearsing import RehearsingBooks
 from payflow.storage.relay_storage import RelayStorage
+from payflow.storage.repairs import MongoRepairs
 from payflow.storage.transactions import Client
 from payflow.storage.transfers import MongoTransfers
 from payflow.storage.wallets import MongoWallets
@@ -80,6 +81,7 @@ class Storage:
     refresh_tokens: RefreshTokens
     rehearsal: Rehearsal
     relay: RelayStorage
+    repairs: Repairs
     transfers: Transfers
     wallets: Wallets
 
@@ -139,6 +141,7 @@ async def open_storage(
                 refresh_tokens=MongoRefreshTokens(client),
                 rehearsal=rehearsal,
                 relay=RelayStorage(feed_kept, bus),
+                repairs=MongoRepairs(collections, clock),
                 transfers=MongoTransfers(
                     collections,
                     clock,

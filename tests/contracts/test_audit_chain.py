@@ -8,7 +8,7 @@ import pytest
 from cli.audit import verified
 from cli.errors import CliError
 from cli.stack import EmbeddedStack
-from payflow.domain.ports import OperatorAct
+from payflow.domain.repair_ports import OperatorAct
 from payflow.settings import Settings
 from payflow.storage.audit import MongoAuditLog
 from payflow.storage.audit_chain import AuditChain, hash_of, link_after
@@ -18,7 +18,7 @@ from payflow.storage.identity import SystemClock
 from payflow.storage.transactions import Client, in_transaction
 
 DATABASE = "payflow_audit"
-ACT = OperatorAct("usr_OPERATOR", "freeze", "wal_1", "a test says so", "done", "req_1", {"n": 1})
+ACT = OperatorAct("usr_OPERATOR", "freeze", "wal_1", "a test says so", "req_1")
 
 
 class Log:
@@ -51,29 +51,21 @@ async def log(pair: EmbeddedStack) -> AsyncIterator[Log]:
         await kept.chain.lines.delete_many({})
         await kept.chain.links.delete_many({})
         for _ in range(3):
-            await kept.log.record(ACT)
+            await kept.log.begin(ACT)
         yield kept
 
 
 async def test_acts_side_by_side_are_all_in_one_chain(log: Log) -> None:
     other = MongoAuditLog(log.client, DATABASE, SystemClock())
-    await asyncio.gather(*(one.record(ACT) for one in (log.log, other) for _ in range(10)))
+    await asyncio.gather(*(one.begin(ACT) for one in (log.log, other) for _ in range(10)))
     report = await verify_audit(log.client, DATABASE)
     assert (report.findings, report.lines, report.head.place) == ([], 23, 23)
 
 
 async def test_a_line_that_is_completed_is_sealed_again(log: Log) -> None:
     act_id = await log.line_id(2)
-
-    async def complete(outcome: str) -> None:
-        which = {"_id": act_id, "outcome": "done"}
-        await in_transaction(
-            log.client,
-            lambda session: log.chain.write(which, {"$set": {"outcome": outcome}}, session),
-        )
-
-    await complete("refunded")
-    await complete("never")  # it is not `done` any more: nothing is written, nothing sealed
+    await log.log.finish(act_id, "refunded")
+    await log.log.finish(act_id, "never")  # it is completed: nothing is written, nothing sealed
     report = await verify_audit(log.client, DATABASE)
     assert (report.findings, report.lines, report.head.place) == ([], 3, 4)
 
@@ -186,7 +178,7 @@ async def test_tampering_is_found(log: Log, tamper: Tampering) -> None:
 
 async def test_a_lost_end_and_a_chain_made_anew_show_against_a_head_that_was_kept(log: Log) -> None:
     known = await log.head()
-    await log.log.record(ACT)
+    await log.log.begin(ACT)
     assert await log.findings(known) == []
     for place in (3, 4):
         await log.chain.lines.delete_one({"_id": await log.line_id(place)})
@@ -196,7 +188,7 @@ async def test_a_lost_end_and_a_chain_made_anew_show_against_a_head_that_was_kep
     await log.chain.lines.delete_many({})
     await log.chain.links.delete_many({})
     for _ in range(3):
-        await log.log.record(ACT)
+        await log.log.begin(ACT)
     assert await log.findings() == []
     assert await log.findings(known) != []
 

@@ -51,6 +51,9 @@ GET    /v1/transfers/{transfer_id}                        401 401 401 403 404 20
 GET    /v1/transfers/{transfer_id}/events                 401 401 401 403 404 200 200 200
 POST   /v1/transfers/{transfer_id}/retry                  401 401 401 403 403 403 409 403
 POST   /v1/transfers/{transfer_id}/refund                 401 401 401 403 403 403 409 403
+POST   /v1/transfers/{transfer_id}/resolve                401 401 401 403 403 403 409 403
+POST   /v1/transfers/{transfer_id}/pause                  401 401 401 403 403 403 409 403
+POST   /v1/transfers/{transfer_id}/resume                 401 401 401 403 403 403 409 403
 POST   /v1/batches                                        401 401 401 403 404 202 404 202
 GET    /v1/batches/{batch_id}                             401 401 401 403 404 200 200 200
 GET    /v1/batches/{batch_id}/items                       401 401 401 403 404 200 200 200
