@@ -3,10 +3,14 @@
 import asyncio
 
 import pytest
+from temporalio.client import Client
+from temporalio.common import SearchAttributeKey
 from typer.testing import CliRunner, Result
 
 from cli.main import app
 from cli.stack import EmbeddedStack
+from temporal import names
+from temporal.search_attributes import SearchAttributesDiffer, missing_search_attributes
 from tests.e2e.auditing import Database, check_the_books, read_sums
 from tests.e2e.bank import PASSWORD, Bank, Json, Person, new_email
 from tests.e2e.conftest import new_operator
@@ -132,3 +136,14 @@ def run(stack: EmbeddedStack, email: str | None, *words: str) -> Result:
         env |= {"PAYFLOW_EMAIL": email, "PAYFLOW_PASSWORD": PASSWORD}
         words = (*words, "--api-url", stack.addresses.api_url)
     return CliRunner(env=env).invoke(app, list(words))
+
+
+async def test_a_search_attribute_of_another_type_is_told(
+    stack: EmbeddedStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporal = await Client.connect(stack.addresses.temporal_address)
+    assert await missing_search_attributes(temporal) == []
+    other = (SearchAttributeKey.for_bool(names.STATE.name),)
+    monkeypatch.setattr(names, "SEARCH_ATTRIBUTES", other)
+    with pytest.raises(SearchAttributesDiffer, match="PayflowState .* is Keyword and must be Bool"):
+        await missing_search_attributes(temporal)
