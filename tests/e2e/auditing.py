@@ -66,7 +66,8 @@ async def read_sums(database: Database) -> Sums:
         )
         world = await one(
             "journal",
-            {"$match": {"leg": {"$in": ["deposit", "withdrawal"]}}},
+            # a leg that was settled outside goes to the world as well
+            {"$match": {"postings.account": {"$regex": "^world:"}}},
             {"$unwind": "$postings"},
             {"$match": {"postings.account": {"$regex": "^world:"}}},
             {"$group": _sum("$postings.amount")},
