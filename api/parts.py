@@ -22,6 +22,7 @@ from payflow.domain.ports import (
     Wallets,
 )
 from payflow.webhooks.subscriptions import Subscriptions
+from temporal.timelines import Timelines
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Parts:
     sessions: Sessions
     streams: Streams
     subscriptions: Subscriptions
+    timelines: Timelines
     transfers: Transfers
     wallets: Wallets
 

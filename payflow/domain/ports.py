@@ -31,12 +31,16 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Which execution wrote a journal document: facts for auditors, never keys."""
+    """Which execution wrote a journal document: facts for auditors, never keys.
+
+    ``lane`` is how patiently it was tried (fast, durable, parked); only attempts are noted with it.
+    """
 
     workflow_id: str | None = None
     run_id: str | None = None
     activity_id: str | None = None
     attempt: int | None = None
+    lane: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from payflow.domain.transfers import FailureCode, TransferStatus
 from payflow.domain.users import Role
 from payflow.domain.wallets import WalletStatus
 from payflow.storage.stored import StoredDocument
+from payflow.storage.timeline_documents import TimelineDocument
 from payflow.storage.webhook_documents import WebhookDeliveryDocument, WebhookEndpointDocument
 
 UNFINISHED = [status.value for status in TransferStatus if not status.is_terminal]
@@ -323,6 +324,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     RefreshTokenDocument,
     SimulationDocument,
     AuditDocument,
+    TimelineDocument,
     WebhookEndpointDocument,
     WebhookDeliveryDocument,
 )

@@ -21,9 +21,11 @@ from payflow.domain.ports import (
     Transfers,
     Wallets,
 )
+from payflow.domain.timeline_ports import TimelineStore
 from payflow.domain.webhook_ports import DeliveryRecords, Endpoints
 from payflow.settings import Settings
 from payflow.storage.accounts import MongoAccounts
+from payflow.storage.attempt_log import AttemptLog
 from payflow.storage.audit import MongoAuditLog
 from payflow.storage.batch_work import MongoBatchWork
 from payflow.storage.batches import MongoBatches
@@ -35,6 +37,7 @@ from payflow.storage.door import Door
 from payflow.storage.event_bus import EventBus
 from payflow.storage.feed import FeedCollections, MongoFeed
 from payflow.storage.identity import SystemClock
+from payflow.storage.noting import NotingBooks
 from payflow.storage.posting import PostingEngine
 from payflow.storage.probes import MongoProbe, RedisProbe
 from payflow.storage.recent import RecentTransfers
@@ -42,6 +45,8 @@ from payflow.storage.refresh_tokens import MongoRefreshTokens
 from payflow.storage.rehearsal import MongoRehearsal
 from payflow.storage.rehearsing import RehearsingBooks
 from payflow.storage.relay_storage import RelayStorage
+from payflow.storage.timeline_documents import TimelineDocument
+from payflow.storage.timelines import MongoTimelines
 from payflow.storage.transactions import Client
 from payflow.storage.transfers import MongoTransfers
 from payflow.storage.wallets import MongoWallets
@@ -72,6 +77,7 @@ class Storage:
     refresh_tokens: RefreshTokens
     rehearsal: Rehearsal
     relay: RelayStorage
+    timelines: TimelineStore
     transfers: Transfers
     wallets: Wallets
 
@@ -103,10 +109,15 @@ async def open_storage(
         recent = RecentTransfers()
         probes: tuple[Probe, ...] = (MongoProbe(client), RedisProbe(redis))
         observer.look_at(MongoCensus(collections.transfers), probes)
-        async with PostingEngine(collections, clock, bell, recent, observer) as engine:
+        timelines = client[settings.mongo_database][TimelineDocument.Settings.name]
+        async with (
+            AttemptLog(timelines) as attempt_log,
+            PostingEngine(collections, clock, bell, recent, observer) as engine,
+        ):
             books: Books = engine
             if settings.rehearsal_allowed:
                 books = RehearsingBooks(engine, rehearsal, random.random)
+            books = NotingBooks(books, attempt_log, clock)
             yield Storage(
                 accounts=MongoAccounts(client, clock, observer),
                 audit=MongoAuditLog(clock),
@@ -123,6 +134,7 @@ async def open_storage(
                 refresh_tokens=MongoRefreshTokens(client),
                 rehearsal=rehearsal,
                 relay=RelayStorage(feed_kept, bus),
+                timelines=MongoTimelines(client, settings.mongo_database, clock),
                 transfers=MongoTransfers(
                     collections,
                     clock,
