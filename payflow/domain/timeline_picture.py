@@ -139,7 +139,8 @@ def _label(row: Row) -> str:
         took = ""
         if row.duration_ms is not None:
             took = f", {spoken(timedelta(milliseconds=row.duration_ms))}"
-        return f"{row.attempt}: {row.outcome}{took}"
+        lane = (row.detail or "").partition(" lane")[0].rpartition(" ")[2]
+        return _shortened(f"{lane} {row.attempt} {row.outcome}{took}".strip(), 40)
     if row.kind is RowKind.OPERATOR:
         verb = (row.detail or "").partition(":")[0]
         return _shortened(f"{verb} → {row.outcome}", 40)
@@ -157,7 +158,8 @@ def _axis(scale: Scale, y: float) -> Iterator[str]:
             continue
         drawn_to = x
         yield f'<line x1="{x:.1f}" y1="{y}" x2="{x:.1f}" y2="{y + 5}" stroke="{FAINT}"/>'
-        yield _text(x, y + 18, f"+{spoken(moment - first)}", FAINT)
+        at_the_end = x > WIDTH - TICK_APART
+        yield _text(x, y + 18, f"+{spoken(moment - first)}", FAINT, end=at_the_end)
 
 
 def _legend(y: float) -> Iterator[str]:

@@ -108,6 +108,14 @@ class TimelineStore(Protocol):
         ...
 
 
+class AttemptNotes(Protocol):
+    """Takes notes of attempts."""
+
+    def note(self, transfer_id: str, attempt: StepAttempt) -> None:
+        """Keep it. Never waits, never raises."""
+        ...
+
+
 class Histories(Protocol):
     """What Temporal remembers."""
 

@@ -24,22 +24,23 @@ A_MILLISECOND = timedelta(milliseconds=1)
 
 
 class RowKind(StrEnum):
-    """What a row tells of; of one moment they stand in this order."""
+    """What a row tells of."""
 
-    ATTEMPT = "attempt"
-    OPERATOR = "operator"
     STATE = "state"
+    ATTEMPT = "attempt"
     ENTRY = "entry"
     EVENT = "event"
     DELIVERY = "delivery"
-
-
-_RANK = {kind: rank for rank, kind in enumerate(RowKind)}
+    OPERATOR = "operator"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One thing that happened. ``actor`` is who did it, where somebody did."""
+    """One thing that happened. ``actor`` is who did it, where somebody did.
+
+    ``order`` tells of one moment what came first: twice the sequence of the event it led to, one
+    less for an attempt at it.
+    """
 
     at: datetime
     kind: RowKind
@@ -49,6 +50,7 @@ class Row:
     detail: str | None = None
     actor: str | None = None
     duration_ms: int | None = None
+    order: int = 0
 
 
 def rows_of(record: TimelineRecord, viewer: Principal) -> tuple[Row, ...]:
@@ -61,7 +63,7 @@ def rows_of(record: TimelineRecord, viewer: Principal) -> tuple[Row, ...]:
         *_acts(record, viewer),
         *_deliveries(record, viewer),
     ]
-    return tuple(sorted(rows, key=lambda row: (row.at, _RANK[row.kind])))
+    return tuple(sorted(rows, key=lambda row: (row.at, row.order)))
 
 
 def row_object(row: Row) -> dict[str, Any]:
@@ -85,6 +87,7 @@ def closed_at(transfer: Transfer) -> datetime | None:
 
 def _attempts(record: TimelineRecord, viewer: Principal) -> Iterator[Row]:
     closed = closed_at(record.transfer)
+    led_to = {document.leg: document.sequence for document in record.journal}
     for attempt in [*record.noted.attempts, *ordinary_attempts(record)]:
         if closed is not None and attempt.started_at > closed:
             continue
@@ -96,6 +99,7 @@ def _attempts(record: TimelineRecord, viewer: Principal) -> Iterator[Row]:
             outcome=attempt.outcome,
             detail=_said_of(attempt, viewer),
             duration_ms=_between(attempt.started_at, attempt.ended_at),
+            order=2 * led_to.get(attempt.leg, len(record.journal) + 1) - 1,
         )
 
 
@@ -163,6 +167,7 @@ def _states(record: TimelineRecord) -> Iterator[Row]:
             outcome="needs_attention" if parked else document.status,
             detail=detail,
             duration_ms=_between(before, document.at),
+            order=2 * document.sequence,
         )
         before = document.at
 
@@ -184,6 +189,7 @@ def _entries(record: TimelineRecord, viewer: Principal) -> Iterator[Row]:
             leg=document.leg,
             outcome=document.outcome,
             detail=f"{document.entry_id}: {sides} {document.currency}{after}",
+            order=2 * document.sequence,
         )
 
 
@@ -204,6 +210,7 @@ def _events(record: TimelineRecord, viewer: Principal) -> Iterator[Row]:
                 leg=document.leg if document.leg in LEGS else None,
                 outcome=document.event_type,
                 detail=f"{document.event_id}, sequence {document.sequence}",
+                order=2 * document.sequence,
             )
 
 
@@ -220,6 +227,7 @@ def _acts(record: TimelineRecord, viewer: Principal) -> Iterator[Row]:
             outcome=act.outcome,
             detail=whole if viewer.is_operator else act.verb,
             actor=act.operator if viewer.is_operator else "operator",
+            order=2 * len(record.journal) + 2,
         )
 
 
@@ -250,6 +258,7 @@ def _deliveries(record: TimelineRecord, viewer: Principal) -> Iterator[Row]:
                 outcome="succeeded" if attempt.succeeded else "failed",
                 detail=f"{where}: {_answer_of(attempt)}",
                 duration_ms=attempt.duration_ms,
+                order=2 * len(record.journal) + 2,
             )
         waits = delivery.status is DeliveryStatus.PENDING
         if waits or not delivery.attempts:
@@ -258,6 +267,7 @@ def _deliveries(record: TimelineRecord, viewer: Principal) -> Iterator[Row]:
                 kind=RowKind.DELIVERY,
                 outcome=delivery.status.value,
                 detail=where + (_due(delivery) if waits else ""),
+                order=2 * len(record.journal) + 2,
             )
 
 

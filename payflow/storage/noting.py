@@ -13,14 +13,14 @@ from payflow.domain.attempts import (
 from payflow.domain.batch_ledger import ItemsOrder
 from payflow.domain.ledger import LegRequest, StepAnswer
 from payflow.domain.ports import Books, Clock, Origin
+from payflow.domain.timeline_ports import AttemptNotes
 from payflow.domain.transfers import TransferStatus
-from payflow.storage.attempt_log import AttemptLog
 
 
 class NotingBooks:
     """``Books`` that note each attempt at a transfer's step but the ordinary one."""
 
-    def __init__(self, books: Books, log: AttemptLog, clock: Clock) -> None:
+    def __init__(self, books: Books, log: AttemptNotes, clock: Clock) -> None:
         self._books = books
         self._log = log
         self._clock = clock
@@ -57,7 +57,7 @@ class NotingBooks:
 class _Attempt:
     """One attempt, from its start."""
 
-    def __init__(self, log: AttemptLog, clock: Clock, leg: LegRequest, origin: Origin) -> None:
+    def __init__(self, log: AttemptNotes, clock: Clock, leg: LegRequest, origin: Origin) -> None:
         self._log = log
         self._clock = clock
         self._leg = leg
