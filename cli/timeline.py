@@ -5,6 +5,7 @@ it works while no API answers.
 """
 
 import asyncio
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from pymongo.errors import PyMongoError
@@ -20,6 +21,7 @@ from payflow.domain.representation import rfc3339
 from payflow.domain.timeline import Timeline
 from payflow.domain.timeline_picture import picture
 from payflow.domain.timeline_rows import Row
+from payflow.domain.timeline_scale import spoken
 from payflow.domain.users import Principal, Role
 from payflow.settings import Settings
 from payflow.storage.factory import open_storage
@@ -91,9 +93,14 @@ def write_picture(found: Timeline, path: Path) -> str:
 
 def show(found: Timeline, console: Console) -> None:
     """Put the timeline on the screen."""
-    table = Table("at", "kind", "step", "outcome", "took", "detail", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for name in ("after", "kind", "step", "outcome", "took"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("detail", overflow="fold")
+    begun = found.transfer.created_at
     for row in found.rows:
-        table.add_row(*_cells(row))
+        table.add_row(*_cells(row, begun))
+    console.print(f"{found.transfer.id} from {rfc3339(begun)}", highlight=False)
     console.print(table)
     end = "sealed" if found.sealed else "not sealed yet"
     console.print(f"{found.transfer.id} is {found.transfer.status}; {end}.", highlight=False)
@@ -101,14 +108,14 @@ def show(found: Timeline, console: Console) -> None:
         console.print(f"Next: {found.next.what}.", highlight=False, markup=False)
 
 
-def _cells(row: Row) -> list[Text]:
+def _cells(row: Row, begun: datetime) -> list[Text]:
     """A row's cells; nothing in them is taken for markup."""
-    took = "" if row.duration_ms is None else f"{row.duration_ms} ms"
+    took = "" if row.duration_ms is None else spoken(timedelta(milliseconds=row.duration_ms))
     step = f"{row.leg or ''} {row.attempt or ''}".strip()
     who = f"{row.actor}: " if row.actor else ""
     style = "red" if row.outcome in BAD else ""
     return [
-        Text(rfc3339(row.at)),
+        Text(spoken(row.at - begun), justify="right"),
         Text(row.kind.value),
         Text(step),
         Text(row.outcome or "", style=style),

@@ -1,5 +1,6 @@
 """``payflow transfers timeline``: refuses what is no transfer, shows and draws what is one."""
 
+import asyncio
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -37,8 +38,6 @@ async def transfer_id(pair: EmbeddedStack) -> str:
 
 
 async def in_a_thread(*words: str) -> tuple[int, str]:
-    import asyncio
-
     return await asyncio.to_thread(run, *words)
 
 

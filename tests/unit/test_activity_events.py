@@ -29,8 +29,8 @@ from tests.observed.conftest import KEYS
 from tests.workflows.record_histories import FOLDER
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-SEALED = data_converter(Settings(codec_keys=KEYS))  # type: ignore[arg-type]  # parsed by pydantic
-OTHER_KEY = data_converter(Settings(codec_keys="other:" + KEYS.split(":")[1].split(",")[0]))  # type: ignore[arg-type]  # as above
+SEALED = data_converter(Settings(codec_keys=KEYS))
+OTHER_KEY = data_converter(Settings(codec_keys="other:" + KEYS.split(":")[1].split(",")[0]))
 
 
 async def read(name: str) -> list[CountedActivity]:

@@ -17,7 +17,17 @@ from payflow.domain.timeline_scale import Scale, spoken
 from tests.fakes import START, transfer
 from tests.unit.test_attempts import attempt
 from tests.unit.test_timeline import LONG_AFTER, seen_by
-from tests.unit.timelines import COMPLETED, NEVER_DEBITED, OPERATOR, REFUNDED, at, delivery, record
+from tests.unit.timelines import (
+    COMPLETED,
+    NEVER_DEBITED,
+    OPERATOR,
+    PICTURE,
+    REFUNDED,
+    at,
+    delivery,
+    example_picture,
+    record,
+)
 
 NAMES = {"svg": "http://www.w3.org/2000/svg"}
 ANY_TEXT = st.text(max_size=400)
@@ -113,7 +123,7 @@ def test_the_scale_keeps_the_order_and_shortens_pauses() -> None:
     scale = Scale.of(moments, 100, 900)
     places = [scale.x(moment) for moment in moments]
     assert places == sorted(places)
-    assert (places[0], places[-1]) == (100, pytest.approx(900))
+    assert [places[0], places[-1]] == pytest.approx([100, 900])
     assert places[2] - places[0] > 20  # ten milliseconds are seen beside a day
     assert Scale.of([START], 100, 900).x(START) == 100
 
@@ -131,3 +141,7 @@ def test_the_scale_keeps_the_order_and_shortens_pauses() -> None:
 )
 def test_a_length_is_spoken_short(length: timedelta, said: str) -> None:
     assert spoken(length) == said
+
+
+def test_the_documentations_example_is_what_is_drawn_today() -> None:
+    assert PICTURE.read_text() == example_picture(), "run python -m tests.unit.timelines"
