@@ -353,7 +353,7 @@ class Sagas(Protocol):
     """What the API asks of a transfer's workflow."""
 
     async def start(self, transfer: Transfer, request_id: str | None) -> None:
-        """Start the saga (an item's: its batch's) or find it running. Never raises: see the sweep."""
+        """Start the saga (an item's: its batch's) or find it running. Never raises."""
         ...
 
     async def start_batch(self, batch_id: str, request_id: str | None) -> None:
