@@ -13,6 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from cli.stack import EmbeddedStack
 from temporal.converter import DATA_CONVERTER
+from tests.e2e.auditing import Database
 from tests.e2e.bank import Bank, Json, Person
 
 SVG = {"Accept": "image/svg+xml"}
@@ -78,7 +79,7 @@ async def as_everybody_reads(
 
 
 async def test_a_timeline_outlives_the_workflow(
-    bank: Bank, operator: Person, temporal: Client
+    bank: Bank, operator: Person, temporal: Client, database: Database
 ) -> None:
     alice, bob = await bank.funded(1_000), await bank.person("bob")
     calm = await bank.send(alice, bob, 100, wait_s=20)
@@ -102,6 +103,8 @@ async def test_a_timeline_outlives_the_workflow(
     for one in transfers:
         await bank.ended(alice, one["id"])
         await sealed(bank, alice, one["id"])
+    assert await database.timelines.find_one({"_id": calm["id"]}) is None  # it costs nothing
+    assert await database.timelines.find_one({"_id": late["id"]}) is not None
     people = (alice, bob, operator)
     before = await as_everybody_reads(bank, people, transfers)
     latest = await temporal.get_workflow_handle(lost["workflow_id"]).describe()
