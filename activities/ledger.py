@@ -6,6 +6,7 @@ from typing import Any
 
 from temporalio import activity
 
+from payflow.domain.attempts import Lane
 from payflow.domain.ledger import Leg, LegRequest, SettledOutside, StepAnswer, Tombstone
 from payflow.domain.ports import Books, Origin
 from payflow.domain.transfers import TransferStatus
@@ -90,4 +91,7 @@ class LedgerActivities:
 def origin_of_this() -> Origin:
     """Which execution runs here."""
     info = activity.info()
-    return Origin(info.workflow_id, info.workflow_run_id, info.activity_id, info.attempt)
+    lane = Lane.FAST
+    if not info.is_local:
+        lane = Lane.DURABLE if info.schedule_to_close_timeout else Lane.PARKED
+    return Origin(info.workflow_id, info.workflow_run_id, info.activity_id, info.attempt, lane)

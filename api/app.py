@@ -26,6 +26,7 @@ from api.v1 import (
     movements,
     repairs,
     simulation,
+    timeline,
     transfers,
     users,
     wallets,
@@ -37,6 +38,7 @@ from payflow.auth.keys import load_keys
 from payflow.auth.sessions import Sessions
 from payflow.auth.tokens import AccessTokens
 from payflow.domain.ports import Probe, Sagas
+from payflow.domain.timeline_ports import Histories
 from payflow.domain.webhook_ports import Couriers
 from payflow.settings import Settings
 from payflow.storage.factory import Storage
@@ -44,6 +46,7 @@ from payflow.webhooks.guard import Guard
 from payflow.webhooks.sealing import load_sealer
 from payflow.webhooks.subscriptions import Subscriptions, WebhookParts
 from temporal.codec import codec_of
+from temporal.timelines import Timelines
 
 
 def create_app(
@@ -52,6 +55,7 @@ def create_app(
     storage: Storage,
     sagas: Sagas,
     couriers: Couriers,
+    histories: Histories,
     probes: Sequence[Probe],
 ) -> FastAPI:
     """The app over these parts.
@@ -69,11 +73,11 @@ def create_app(
         redirect_slashes=False,
         telemetry=traced(settings),
     )
-    parts = app.state.parts = _parts(settings, storage, sagas, couriers, probes)
+    parts = app.state.parts = _parts(settings, storage, sagas, couriers, histories, probes)
     # routes are tried in this order, about 3 µs each: what is called most comes first
     for resource in (
         *(transfers, repairs, movements, wallets, batches, events),
-        *(auth, api_keys, users, webhooks, well_known, health),
+        *(auth, api_keys, users, webhooks, timeline, well_known, health),
     ):
         app.include_router(resource.router)
     app.include_router(webhooks.deliveries)
@@ -123,6 +127,7 @@ def _parts(
     storage: Storage,
     sagas: Sagas,
     couriers: Couriers,
+    histories: Histories,
     probes: Sequence[Probe],
 ) -> Parts:
     tokens = AccessTokens(load_keys(settings), settings, storage.clock)
@@ -158,6 +163,7 @@ def _parts(
             life_s=settings.access_token_ttl_s,
         ),
         subscriptions=_subscriptions(settings, storage, couriers),
+        timelines=Timelines(storage.timelines, histories, storage.clock),
         transfers=storage.transfers,
         wallets=storage.wallets,
     )

@@ -25,6 +25,7 @@ from payflow.domain.ports import (
 )
 from payflow.domain.repair_ports import AuditLog
 from payflow.webhooks.subscriptions import Subscriptions
+from temporal.timelines import Timelines
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Parts:
     sessions: Sessions
     streams: Streams
     subscriptions: Subscriptions
+    timelines: Timelines
     transfers: Transfers
     wallets: Wallets
 

@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -159,6 +160,20 @@ def rotate_keys() -> None:
     from cli.webhooks import rotate_keys as run
 
     typer.echo(asyncio.run(run()))
+
+
+@transfers.command()
+@told_plainly
+def timeline(
+    transfer_id: Annotated[str, typer.Argument(help="trf_…")],
+    svg: Annotated[
+        Path | None, typer.Option(help="Write a picture (SVG) there, and print nothing else.")
+    ] = None,
+) -> None:
+    """Show every step, attempt, entry, event, delivery and operator's act of a transfer."""
+    from cli.timeline import timeline as run
+
+    typer.echo(run(transfer_id, svg), nl=False)
 
 
 def _run(process: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:

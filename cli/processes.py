@@ -19,12 +19,15 @@ from payflow.settings import Settings
 from payflow.storage.factory import Storage, open_storage
 from temporal.client import connect
 from temporal.couriers import TemporalCouriers
+from temporal.histories import TemporalHistories
 from temporal.probe import TemporalProbe
 from temporal.sagas import TemporalSagas
+from temporal.timelines import Timelines
 from temporal.wording import Links
 from workers.pickup import PickUp
 from workers.relay import Relay
 from workers.running import wait_for_temporal
+from workers.sealer import Sealer
 from workers.sweep import Sweep
 from workers.transfers import transfer_worker
 from workers.webhooks import open_attempts, open_deliveries, webhook_worker
@@ -65,6 +68,7 @@ async def run_relay(settings: Settings) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(_sweep(settings, storage, sagas, stop))
             group.create_task(_relay(settings, storage, sagas, stop))
+            group.create_task(_seal(storage, sagas, stop))
 
 
 async def run_serve(settings: Settings) -> None:
@@ -75,6 +79,7 @@ async def run_serve(settings: Settings) -> None:
             group.create_task(_serve(settings, storage, sagas, stop))
             group.create_task(_sweep(settings, storage, sagas, stop))
             group.create_task(_relay(settings, storage, sagas, stop))
+            group.create_task(_seal(storage, sagas, stop))
             group.create_task(_work_beside_the_api(settings, storage, sagas, stop))
 
 
@@ -114,7 +119,14 @@ async def _serve(
     probes = (*storage.probes, TemporalProbe(sagas))
     storage.observer.look_at(probes=probes)
     couriers = TemporalCouriers(sagas)
-    app = create_app(settings, storage=storage, sagas=sagas, couriers=couriers, probes=probes)
+    app = create_app(
+        settings,
+        storage=storage,
+        sagas=sagas,
+        couriers=couriers,
+        histories=TemporalHistories(sagas),
+        probes=probes,
+    )
     await serve_api(app, settings, stop)
     stop.set()
 
@@ -138,6 +150,14 @@ async def _relay(
         async with asyncio.TaskGroup() as group:
             group.create_task(_unless_stopped(relay.run(), stop))
             group.create_task(_unless_stopped(pick_up.run(), stop))
+
+
+async def _seal(storage: Storage, sagas: TemporalSagas, stop: asyncio.Event) -> None:
+    await _unless_stopped(Sealer(_timelines(storage, sagas)).run(), stop)
+
+
+def _timelines(storage: Storage, sagas: TemporalSagas) -> Timelines:
+    return Timelines(storage.timelines, TemporalHistories(sagas), storage.clock)
 
 
 async def _work_beside_the_api(

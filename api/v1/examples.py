@@ -133,6 +133,34 @@ TRANSFER_ANSWER = {
     "updated_at": AT,
     "completed_at": AT,
 }
+TIMELINE_ANSWER: dict[str, Any] = {
+    "object": "timeline",
+    "transfer_id": TRANSFER_ID,
+    "sealed": True,
+    "data": [
+        {
+            "at": AT,
+            "kind": "attempt",
+            "leg": "debit",
+            "attempt": 1,
+            "outcome": "applied",
+            "detail": "fast lane",
+            "actor": None,
+            "duration_ms": 12,
+        },
+        {
+            "at": AT,
+            "kind": "state",
+            "leg": "debit",
+            "attempt": None,
+            "outcome": "debited",
+            "detail": None,
+            "actor": None,
+            "duration_ms": 12,
+        },
+    ],
+    "next": None,
+}
 BATCH_ANSWER = {
     "object": "batch",
     "id": BATCH_ID,

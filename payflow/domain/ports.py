@@ -38,6 +38,7 @@ class Origin:
     run_id: str | None = None
     activity_id: str | None = None
     attempt: int | None = None
+    lane: str | None = None  # fast, durable or parked: attempts are noted with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,10 +333,7 @@ class Sagas(Protocol):
     """What the API asks of a transfer's workflow."""
 
     async def start(self, transfer: Transfer, request_id: str | None) -> None:
-        """Start the saga or find it running. Never raises: the sweep starts what it could not.
-
-        An item's saga is its batch's.
-        """
+        """Start the saga (an item's: its batch's) or find it running. Never raises."""
         ...
 
     async def start_batch(self, batch_id: str, request_id: str | None) -> None:

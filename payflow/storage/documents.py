@@ -13,6 +13,7 @@ from payflow.domain.users import Role
 from payflow.domain.wallets import WalletStatus
 from payflow.storage.access_documents import ApiKeyDocument, AuditLinkDocument
 from payflow.storage.stored import StoredDocument
+from payflow.storage.timeline_documents import TimelineDocument
 from payflow.storage.webhook_documents import WebhookDeliveryDocument, WebhookEndpointDocument
 
 UNFINISHED = [status.value for status in TransferStatus if not status.is_terminal]
@@ -356,6 +357,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     SimulationDocument,
     AuditDocument,
     OperatorActDocument,
+    TimelineDocument,
     WebhookEndpointDocument,
     WebhookDeliveryDocument,
     ApiKeyDocument,

@@ -24,10 +24,12 @@ from payflow.domain.ports import (
     Wallets,
 )
 from payflow.domain.repair_ports import AuditLog, Repairs
+from payflow.domain.timeline_ports import TimelineStore
 from payflow.domain.webhook_ports import DeliveryRecords, Endpoints
 from payflow.settings import Settings
 from payflow.storage.accounts import MongoAccounts
 from payflow.storage.api_keys import MongoApiKeys
+from payflow.storage.attempt_log import AttemptLog
 from payflow.storage.audit import MongoAuditLog
 from payflow.storage.batch_work import MongoBatchWork
 from payflow.storage.batches import MongoBatches
@@ -39,6 +41,7 @@ from payflow.storage.door import Door
 from payflow.storage.event_bus import EventBus
 from payflow.storage.feed import FeedCollections, MongoFeed
 from payflow.storage.identity import SystemClock
+from payflow.storage.noting import NotingBooks
 from payflow.storage.posting import PostingEngine
 from payflow.storage.probes import MongoProbe, RedisProbe
 from payflow.storage.quotas import open_quotas
@@ -49,6 +52,8 @@ from payflow.storage.rehearsal import MongoRehearsal
 from payflow.storage.rehearsing import RehearsingBooks
 from payflow.storage.relay_storage import RelayStorage
 from payflow.storage.repairs import MongoRepairs
+from payflow.storage.timeline_documents import TimelineDocument
+from payflow.storage.timelines import MongoTimelines
 from payflow.storage.transactions import Client
 from payflow.storage.transfers import MongoTransfers
 from payflow.storage.wallets import MongoWallets
@@ -82,6 +87,7 @@ class Storage:
     rehearsal: Rehearsal
     relay: RelayStorage
     repairs: Repairs
+    timelines: TimelineStore
     transfers: Transfers
     wallets: Wallets
 
@@ -118,11 +124,13 @@ async def open_storage(
         recent, recent_wallets = RecentTransfers(), RecentWallets()
         probes: tuple[Probe, ...] = (MongoProbe(client), RedisProbe(redis))
         observer.look_at(MongoCensus(collections.transfers), probes)
+        timelines = client[settings.mongo_database][TimelineDocument.Settings.name]
         engine = PostingEngine(collections, clock, bell, recent, recent_wallets, observer)
-        async with engine:
+        async with AttemptLog(timelines) as attempt_log, engine:
             books: Books = engine
             if settings.rehearsal_allowed:
                 books = RehearsingBooks(engine, rehearsal, random.random)
+            books = NotingBooks(books, attempt_log, clock)
             yield Storage(
                 accounts=MongoAccounts(client, clock, observer),
                 api_keys=MongoApiKeys(client),
@@ -142,6 +150,7 @@ async def open_storage(
                 rehearsal=rehearsal,
                 relay=RelayStorage(feed_kept, bus),
                 repairs=MongoRepairs(collections, clock),
+                timelines=MongoTimelines(client, settings.mongo_database, clock),
                 transfers=MongoTransfers(
                     collections,
                     clock,

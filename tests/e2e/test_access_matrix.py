@@ -49,6 +49,7 @@ GET    /v1/transfers                                      401 401 401 403 200 20
 POST   /v1/transfers                                      401 401 401 403 404 202 404 202
 GET    /v1/transfers/{transfer_id}                        401 401 401 403 404 200 200 200
 GET    /v1/transfers/{transfer_id}/events                 401 401 401 403 404 200 200 200
+GET    /v1/transfers/{transfer_id}/timeline               401 401 401 403 404 200 200 200
 POST   /v1/transfers/{transfer_id}/retry                  401 401 401 403 403 403 409 403
 POST   /v1/transfers/{transfer_id}/refund                 401 401 401 403 403 403 409 403
 POST   /v1/transfers/{transfer_id}/resolve                401 401 401 403 403 403 409 403
