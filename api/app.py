@@ -5,12 +5,12 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
-from api import health
+from api import docs_page, health
 from api.codec import CodecOrigin, codec_router
 from api.handlers import install_handlers
 from api.metering import Metering
 from api.middleware import BodyLimit, RequestContext
-from api.openapi import DESCRIPTION, TAGS, TITLE, install_openapi
+from api.openapi import DESCRIPTION, TAGS, TITLE, install_openapi, operation_id
 from api.parts import Parts
 from api.streams import Streams
 from api.tracing import traced
@@ -53,28 +53,8 @@ def create_app(
         KeysUnusable: the signing keys, given or in the data folder, cannot sign.
         SealUnusable: the webhooks' keys cannot seal.
     """
-    app = FastAPI(
-        title=TITLE,
-        version=_version(),
-        description=DESCRIPTION,
-        openapi_tags=TAGS,
-        redoc_url=None,
-        redirect_slashes=False,
-        telemetry=traced(settings),
-    )
+    app = routed_app(settings)
     app.state.parts = _parts(settings, storage, sagas, couriers, probes)
-    # routes are tried in this order, about 3 µs each: what is called most comes first
-    for resource in (
-        *(transfers, movements, wallets, batches, events),
-        *(auth, users, webhooks, health),
-    ):
-        app.include_router(resource.router)
-    app.include_router(webhooks.deliveries)
-    _open_codec(app, settings)
-    if settings.rehearsal_allowed:
-        app.include_router(simulation.router)
-    install_handlers(app)
-    install_openapi(app)
     app.add_middleware(
         BodyLimit,
         max_bytes=settings.max_body_bytes,
@@ -82,6 +62,36 @@ def create_app(
     )
     app.add_middleware(Metering, observer=storage.observer)
     app.add_middleware(RequestContext)
+    return app
+
+
+def routed_app(settings: Settings) -> FastAPI:
+    """The app without its parts: enough to describe every call, too little to answer one."""
+    app = FastAPI(
+        title=TITLE,
+        version=_version(),
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        generate_unique_id_function=operation_id,
+        redirect_slashes=False,
+        telemetry=traced(settings),
+    )
+    # routes are tried in this order, about 3 µs each: what is called most comes first
+    for resource in (
+        *(transfers, movements, wallets, batches, events),
+        *(auth, users, webhooks, health),
+    ):
+        app.include_router(resource.router)
+    app.include_router(webhooks.deliveries)
+    app.include_router(docs_page.router)
+    _open_codec(app, settings)
+    if settings.rehearsal_allowed:
+        app.include_router(simulation.router)
+    install_handlers(app)
+    install_openapi(app)
     return app
 
 
