@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.routing import Match
 
 from api.problems import KINDS, problem
 from payflow.domain.errors import ItemsRefused, PayflowError
@@ -61,7 +62,19 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
 async def _http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101  # nosec B101
     code = _CODES_OF_STATUS.get(error.status_code, "internal_error")
-    return problem(request.scope, code, headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = _allowed(request)
+    return problem(request.scope, code, headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """Every method of the address (RFC 9110 §10.2.1); the framework names those of one route."""
+    there: set[str] = set()
+    for route in request.app.routes:
+        if route.matches(request.scope)[0] is not Match.NONE:
+            there |= getattr(route, "methods", None) or set()
+    return ", ".join(sorted(there))
 
 
 def _field_problems(found: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:

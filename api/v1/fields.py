@@ -35,7 +35,7 @@ def _email(address: str) -> str:
 
 
 def _rfc3339(value: object) -> object:
-    if isinstance(value, str) and "T" not in value.upper():
+    if isinstance(value, int | float) or (isinstance(value, str) and "T" not in value.upper()):
         raise ValueError("must be an RFC 3339 time such as 2026-01-31T12:00:00Z")
     return value
 
