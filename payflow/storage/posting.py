@@ -70,7 +70,6 @@ class _Waiting:
     answer: asyncio.Future[StepAnswer]
     wallet_id: str | None = None
     contended: bool = False  # it met a conflict: its wallet is claimed before anything is read
-    traceparent: str | None = None
 
 
 class _LaneTaken(Exception):
@@ -129,9 +128,8 @@ class PostingEngine:
         waiting = self._known.get(leg.key)
         if waiting is None:
             waiting = _Waiting(
-                OriginatedLeg(leg, origin),
+                OriginatedLeg(leg, origin, self._observer.traceparent()),
                 asyncio.get_running_loop().create_future(),
-                traceparent=self._observer.traceparent(),
             )
             waiting.answer.add_done_callback(partial(self._forget, leg.key))
             self._known[leg.key] = waiting
@@ -287,7 +285,7 @@ class PostingEngine:
             return
         work = partial(self._decide_and_write, group, in_main_lane)
         try:
-            with self._observer.posting([waiting.traceparent for waiting in group]):
+            with self._observer.posting([waiting.leg.traceparent for waiting in group]):
                 posted = await attempt(self._client, work)
                 verdict = posted.verdict
                 # inside, so that the message to Redis belongs to the trace

@@ -45,10 +45,11 @@ ANSWER_FIELDS = {"leg": 1, "outcome": 1, "code": 1}
 
 @dataclass(frozen=True, slots=True)
 class OriginatedLeg:
-    """A leg and the execution that asked for it."""
+    """A leg, the execution that asked for it, and where that stood in its trace."""
 
     request: LegRequest
     origin: Origin
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,15 +179,15 @@ class PostingGroup:
             snapshot = Snapshot(snapshot.transfers, wallets, snapshot.journal)
             verdict = decide(requests, snapshot, self._clock.now())
         if verdict.entries:
-            origins = {leg.request.key: leg.origin for leg in reversed(legs)}
-            await self._write(verdict.entries, snapshot, origins, session)
+            asked = {leg.request.key: leg for leg in reversed(legs)}
+            await self._write(verdict.entries, snapshot, asked, session)
         return Posted(verdict, snapshot)
 
     async def _write(
         self,
         entries: Sequence[JournalEntry],
         snapshot: Snapshot,
-        origins: dict[str, Origin],
+        asked: Mapping[str, OriginatedLeg],
         session: AsyncClientSession,
     ) -> None:
         documents = [
@@ -194,7 +195,8 @@ class PostingGroup:
                 entry,
                 entry_id=new_id(Prefix.ENTRY),
                 event_id=new_id(Prefix.EVENT),
-                origin=origins[entry.key],
+                origin=asked[entry.key].origin,
+                traceparent=asked[entry.key].traceparent,
             )
             for entry in entries
         ]
