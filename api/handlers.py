@@ -19,6 +19,7 @@ _CODES_OF_STATUS = {
     413: "body_too_large",
     415: "unsupported_media_type",
 }
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 _MAX_PROBLEMS = 100  # a batch may have 10,000 bad items; the next try tells of the others
 _MAX_FIELD_LENGTH = 200  # a field's name may be the client's own; it is echoed no further
 
@@ -70,11 +71,15 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
 
 def _allowed(request: Request) -> str:
     """Every method of the address (RFC 9110 §10.2.1); the framework names those of one route."""
-    there: set[str] = set()
-    for route in request.app.routes:
-        if route.matches(request.scope)[0] is not Match.NONE:
-            there |= getattr(route, "methods", None) or set()
-    return ", ".join(sorted(there))
+    taken = [
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
+    return ", ".join(taken)
 
 
 def _field_problems(found: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
