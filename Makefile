@@ -8,7 +8,9 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test chaos bench check lock audit clean
+.PHONY: help install demo up test chaos fuzz bench check lock audit licenses sbom image release clean
+
+STORM ?= long
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,7 +39,10 @@ test: install ## Run the tests against the real parts, two files at a time
 	$(BIN)/pytest -n 2 --dist loadfile
 
 chaos: install ## The long storms: transfers and their events, while processes are killed
-	PAYFLOW_STORM=long $(BIN)/pytest tests/chaos -rP
+	PAYFLOW_STORM=$(STORM) $(BIN)/pytest tests/chaos -rP
+
+fuzz: install ## Thousands of requests nobody would send: none is a 5xx, none undocumented
+	PAYFLOW_FUZZ=long $(BIN)/pytest tests/e2e/test_fuzz.py -rP
 
 bench: install ## Measure ratios, write docs/performance.md: BENCH=--quick, --soak, '--only batches', --help
 	$(BIN)/python -m benchmarks $(BENCH)
@@ -63,6 +68,27 @@ audit: ## Look the locked packages up in the advisories; needs the network
 	@command -v pip-audit >/dev/null || { echo 'make audit needs pip-audit on PATH.' >&2; exit 1; }
 	pip-audit --disable-pip --requirement requirements.lock
 
+# Of what is released, not of the test tools: the packages of requirements.lock alone.
+$(VENV)/.released: requirements.lock
+	$(PYTHON) -m venv --clear $(VENV)/released
+	$(VENV)/released/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+licenses: install $(VENV)/.released ## List the licences of the packages that are released
+	@$(BIN)/pip-licenses --python=$(VENV)/released/bin/python --ignore-packages pip setuptools --order=license --format=markdown
+
+sbom: install $(VENV)/.released ## Write dist/sbom.json, the bill of materials (CycloneDX)
+	@mkdir -p dist
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file dist/sbom.json $(VENV)/released/bin/python
+
+image: ## Build the container image `payflow`
+	docker build --tag payflow .
+
+release: install sbom ## Build dist/: wheel, notes of TAG=v1.2.3, licences, bill of materials
+	$(BIN)/python deploy/release_notes.py $(TAG) > dist/NOTES.md
+	$(MAKE) --no-print-directory licenses > dist/licenses.md
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
+
 clean: ## Remove .venv and the caches; the data folder stays
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find $(CODE) tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
-from api import health, well_known
+from api import docs_page, health, well_known
 from api.bounds import BodyLimit, HeadLimit, InFlight
 from api.client_address import ClientAddresses
 from api.codec import CodecOrigin, codec_router
@@ -13,7 +13,7 @@ from api.gate import DoorQuotas, Gate
 from api.handlers import install_handlers
 from api.metering import Metering
 from api.middleware import RequestContext
-from api.openapi import DESCRIPTION, TAGS, TITLE, install_openapi
+from api.openapi import DESCRIPTION, TAGS, TITLE, install_openapi, operation_id
 from api.parts import Parts
 from api.security_headers import SecurityHeaders, open_to_origins
 from api.streams import Streams
@@ -64,28 +64,8 @@ def create_app(
         KeysUnusable: the signing keys, given or in the data folder, cannot sign.
         SealUnusable: the webhooks' keys cannot seal.
     """
-    app = FastAPI(
-        title=TITLE,
-        version=_version(),
-        description=DESCRIPTION,
-        openapi_tags=TAGS,
-        redoc_url=None,
-        redirect_slashes=False,
-        telemetry=traced(settings),
-    )
+    app = routed_app(settings)
     parts = app.state.parts = _parts(settings, storage, sagas, couriers, histories, probes)
-    # routes are tried in this order, about 3 µs each: what is called most comes first
-    for resource in (
-        *(transfers, repairs, movements, wallets, batches, events),
-        *(auth, api_keys, users, webhooks, timeline, well_known, health),
-    ):
-        app.include_router(resource.router)
-    app.include_router(webhooks.deliveries)
-    _open_codec(app, settings)
-    if settings.rehearsal_allowed:
-        app.include_router(simulation.router)
-    install_handlers(app)
-    install_openapi(app)
     app.add_middleware(
         BodyLimit,
         max_bytes=settings.max_body_bytes,
@@ -102,6 +82,36 @@ def create_app(
     app.add_middleware(Metering, observer=storage.observer)
     open_to_origins(app, settings)
     app.add_middleware(RequestContext, headers=SecurityHeaders(settings))
+    return app
+
+
+def routed_app(settings: Settings) -> FastAPI:
+    """The app without its parts: enough to describe every call, too little to answer one."""
+    app = FastAPI(
+        title=TITLE,
+        version=_version(),
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        generate_unique_id_function=operation_id,
+        redirect_slashes=False,
+        telemetry=traced(settings),
+    )
+    # routes are tried in this order, about 3 µs each: what is called most comes first
+    for resource in (
+        *(transfers, repairs, movements, wallets, batches, events),
+        *(auth, api_keys, users, webhooks, timeline, well_known, health),
+    ):
+        app.include_router(resource.router)
+    app.include_router(webhooks.deliveries)
+    app.include_router(docs_page.router)
+    _open_codec(app, settings)
+    if settings.rehearsal_allowed:
+        app.include_router(simulation.router)
+    install_handlers(app)
+    install_openapi(app)
     return app
 
 

@@ -7,6 +7,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
+from starlette.routing import Match
 
 from api.problems import KINDS, problem, problem_of
 from payflow.domain.errors import ItemsRefused, PayflowError
@@ -18,6 +19,7 @@ _CODES_OF_STATUS = {
     413: "body_too_large",
     415: "unsupported_media_type",
 }
+_METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 _MAX_PROBLEMS = 100  # a batch may have 10,000 bad items; the next try tells of the others
 _MAX_FIELD_LENGTH = 200  # a field's name may be the client's own; it is echoed no further
 
@@ -61,7 +63,23 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
 async def _http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101  # nosec B101
     code = _CODES_OF_STATUS.get(error.status_code, "internal_error")
-    return problem(request.scope, code, headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = _allowed(request)
+    return problem(request.scope, code, headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """Every method of the address (RFC 9110 §10.2.1); the framework names those of one route."""
+    taken = [
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL
+            for route in request.app.routes
+        )
+    ]
+    return ", ".join(taken)
 
 
 def _field_problems(found: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:

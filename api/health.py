@@ -54,7 +54,12 @@ class Readiness(BaseModel):
     dependencies: dict[str, Dependency]
 
 
-@router.get("/health", response_model=Alive, summary="Answer that the process lives")
+@router.get(
+    "/health",
+    response_model=Alive,
+    summary="Answer that the process lives",
+    operation_id="health",
+)
 @router.get("/health/live", response_model=Alive, summary="Liveness")
 async def live() -> JSONResponse:
     """The process answers; nothing else is asked."""

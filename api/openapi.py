@@ -1,22 +1,28 @@
 """The OpenAPI 3.1 document: what the framework derives, completed."""
 
 from collections.abc import Iterator
+from inspect import isclass
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from api.problems import Problem
+from api.problems import KINDS, Problem
+from api.v1 import answers, schemas, webhook_schemas
 from api.v1.examples import list_of
 from api.v1.schemas import NewBatch
+from api.webhook_calls import webhook_calls
 
 TITLE = "PayFlow"
 DESCRIPTION = """Moves money between wallets and never loses, doubles or half-moves it.
 
 Amounts are integers in the currency's minor unit. Every error is `application/problem+json`
-(RFC 9457); `code` is stable. Calls that move money take an `Idempotency-Key`.
+(RFC 9457); `code` is stable. Calls that move money take an `Idempotency-Key`. Answers may gain
+fields and events may gain types: a client ignores what it does not know.
 """
+LICENSE = {"name": "Apache License 2.0", "identifier": "Apache-2.0"}
 TAGS = [
     {"name": "auth", "description": "Sign-up, sign-in and the own account."},
     {"name": "wallets", "description": "Wallets, their entries, deposits and withdrawals."},
@@ -32,6 +38,27 @@ TAGS = [
 ]
 _UNSEEN: tuple[type[BaseModel], ...] = (Problem, NewBatch)  # what no call's signature shows
 _FRAMEWORK_ERRORS = ("HTTPValidationError", "ValidationError")  # ours look otherwise
+_PARTIAL = ("ProfileChange", "EndpointChange")  # what is left out of these stays as it is
+_UNSAID = "Successful Response"  # the framework's description of what nobody described
+_REQUEST_ID = {
+    "X-Request-Id": {
+        "description": "The id of this request: the caller's own, or a fresh one.",
+        "schema": {"type": "string"},
+    }
+}
+_RETRY_AFTER = {
+    "Retry-After": {
+        "description": "Seconds after which to try again.",
+        "schema": {"type": "string"},
+    }
+}
+_CHALLENGE = {
+    "WWW-Authenticate": {
+        "description": "The scheme to authenticate with (RFC 6750).",
+        "schema": {"type": "string"},
+    }
+}
+_HEADERS = {"401": _CHALLENGE, "429": _RETRY_AFTER, "503": _RETRY_AFTER}
 
 
 def install_openapi(app: FastAPI) -> None:
@@ -45,6 +72,11 @@ def install_openapi(app: FastAPI) -> None:
     app.openapi = document  # type: ignore[method-assign]  # the framework's documented way
 
 
+def operation_id(route: APIRoute) -> str:
+    """A call's name for generated clients: that of its function, which is the only one so named."""
+    return route.name
+
+
 def _document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(
         title=app.title,
@@ -52,18 +84,48 @@ def _document(app: FastAPI) -> dict[str, Any]:
         description=app.description,
         routes=app.routes,
         tags=app.openapi_tags,
+        license_info=LICENSE,
+        servers=[{"url": "/", "description": "The API that serves this document."}],
     )
-    schemas = document["components"]["schemas"]
+    found = document["components"]["schemas"]
+    for name in _FRAMEWORK_ERRORS:
+        found.pop(name, None)
+    for model in _UNSEEN:
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        found.update(schema.pop("$defs"), **{model.__name__: schema})
+    found["Problem"]["properties"]["code"]["enum"] = sorted(KINDS)
+    _restore_examples(found)
+    for name in _PARTIAL:
+        for field in found[name]["properties"].values():
+            field.pop("default", None)
     for operation in _operations(document):
         _drop_framework_errors(operation)
         for content in _json_contents(operation):
-            _lift_example(content, schemas)
-    for name in _FRAMEWORK_ERRORS:
-        schemas.pop(name, None)
-    for model in _UNSEEN:
-        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas.update(schema.pop("$defs"), **{model.__name__: schema})
+            _lift_example(content, found)
+        for status, response in operation["responses"].items():
+            _complete(status, response, found)
+    document["webhooks"] = webhook_calls()
     return document
+
+
+def _restore_examples(found: dict[str, Any]) -> None:
+    """Put the models' own examples back: the framework takes what is null out of them."""
+    for module in (answers, schemas, webhook_schemas):
+        for name, model in vars(module).items():
+            if isclass(model) and issubclass(model, BaseModel) and name in found:
+                extra = model.model_config.get("json_schema_extra")
+                if isinstance(extra, dict):
+                    found[name].update(extra)
+
+
+def _complete(status: str, response: dict[str, Any], found: dict[str, Any]) -> None:
+    """Say of an answer what is true of every such answer."""
+    named = {**response.get("headers", {}), **_HEADERS.get(status, {}), **_REQUEST_ID}
+    response["headers"] = named
+    if response["description"] == _UNSAID:
+        schema = response.get("content", {}).get("application/json", {}).get("schema", {})
+        model = found.get(schema.get("$ref", "").rpartition("/")[2], {})
+        response["description"] = model.get("description") or "Done; there is nothing to tell."
 
 
 def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:

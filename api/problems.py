@@ -1,6 +1,6 @@
 """Problem details (RFC 9457): one table from code to status, for answers and for their docs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from types import MappingProxyType
@@ -232,14 +232,17 @@ class FieldProblem(BaseModel):
 class Problem(BaseModel):
     """Problem details; `code` is stable, and what programs should look at."""
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    code: str
-    request_id: str
-    errors: list[FieldProblem]
+    type: str = Field(
+        description="`urn:problem-type:payflow:` and the code.",
+        pattern="^urn:problem-type:payflow:[a-z_]+$",
+    )
+    title: str = Field(description="The kind of problem, for people.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What is wrong here, for people.")
+    instance: str = Field(description="The path that was asked.")
+    code: str = Field(description="The kind of problem, for programs.")
+    request_id: str = Field(description="Tell us this when you ask us about it.")
+    errors: list[FieldProblem] = Field(description="The fields it is about; may be empty.")
 
 
 def problem(
@@ -286,12 +289,18 @@ def documented(*codes: str) -> dict[int | str, dict[str, Any]]:
         kind = KINDS[code]
         response = responses.setdefault(
             kind.status,
-            {"content": {MEDIA_TYPE: {"schema": {"$ref": SCHEMA_REF}, "examples": {}}}},
+            {"content": {MEDIA_TYPE: {"examples": {}}}},
         )
         examples = response["content"][MEDIA_TYPE]["examples"]
         examples[code] = {"summary": kind.title, "value": _example(code)}
         response["description"] = " · ".join(f"`{name}`" for name in examples)
+        response["content"][MEDIA_TYPE]["schema"] = _schema(examples)
     return responses
+
+
+def _schema(codes: Iterable[str]) -> dict[str, Any]:
+    """A problem with one of these codes."""
+    return {"$ref": SCHEMA_REF, "properties": {"code": {"enum": list(codes)}}}
 
 
 def _example(code: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import re
 from dataclasses import replace
 from enum import StrEnum
@@ -10,7 +11,12 @@ from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
 from payflow.domain.limits import Quota
 from payflow.domain.money import is_currency
@@ -38,9 +44,9 @@ class Environment(StrEnum):
 
 
 class Settings(BaseSettings):
-    """The configuration of one process, read from ``PAYFLOW_*``.
+    """The configuration of one process: ``PAYFLOW_*``, else files such as ``payflow_jwt_keys``.
 
-    The README's table is made of these fields; a field's description is its row.
+    docs/configuration.md is made of these fields; a field's description is its row.
     """
 
     model_config = SettingsConfigDict(env_prefix="PAYFLOW_", frozen=True, extra="ignore")
@@ -48,6 +54,11 @@ class Settings(BaseSettings):
     env: Environment = Field(Environment.DEV, description="`dev`, `test` or `production`.")
     data_dir: Path = Field(
         Path(".payflow"), description="Where the embedded servers and the generated keys live."
+    )
+    secrets_dir: Path = Field(
+        Path("/run/secrets"),
+        description="Folder whose files set what the environment does not: `payflow_jwt_keys` is "
+        "`PAYFLOW_JWT_KEYS`. Docker and Kubernetes put secrets there.",
     )
     log_level: str = Field("INFO", description="`TRACE` to `CRITICAL`.")
 
@@ -223,6 +234,20 @@ class Settings(BaseSettings):
         description="Origin of the Temporal UI that may ask `/codec/decode`, such as "
         "`http://127.0.0.1:8233`.",
     )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  # the framework's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given, then the environment, then the files of the secrets' folder."""
+        folder = os.environ.get("PAYFLOW_SECRETS_DIR") or cls.model_fields["secrets_dir"].default
+        files = SecretsSettingsSource(settings_cls, folder) if Path(folder).is_dir() else None
+        return (init_settings, env_settings, *([files] if files else []))
 
     @field_validator(
         "metrics_port", "metrics_token", "codec_keys", "rate_limit_enabled", mode="before"

@@ -35,7 +35,7 @@ def _email(address: str) -> str:
 
 
 def _rfc3339(value: object) -> object:
-    if isinstance(value, str) and "T" not in value.upper():
+    if isinstance(value, int | float) or (isinstance(value, str) and "T" not in value.upper()):
         raise ValueError("must be an RFC 3339 time such as 2026-01-31T12:00:00Z")
     return value
 
@@ -96,12 +96,22 @@ Metadata = Annotated[
 Position = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_rfc3339), AfterValidator(_since_1970)]
 
-WalletId = Annotated[str, Path(examples=["wal_01KDVE0A4Q5J7TP7S8R9VWXYZ1"])]
-TransferId = Annotated[str, Path(examples=["trf_01KDVE0A4Q5J7TP7S8R9VWXYZ3"])]
-BatchId = Annotated[str, Path(examples=["bat_01KDVE0A4Q5J7TP7S8R9VWXYZ8"])]
-EndpointId = Annotated[str, Path(examples=["whe_01KDVE0A4Q5J7TP7S8R9VWXYZ8"])]
-DeliveryId = Annotated[str, Path(examples=["whd_01KDVE0A4Q5J7TP7S8R9VWXYZ9"])]
-UserId = Annotated[str, Path(examples=["usr_01KDVE0A4Q5J7TP7S8R9VWXYZ5"])]
+WalletId = Annotated[
+    str, Path(description="The wallet.", examples=["wal_01KDVE0A4Q5J7TP7S8R9VWXYZ1"])
+]
+TransferId = Annotated[
+    str, Path(description="The transfer.", examples=["trf_01KDVE0A4Q5J7TP7S8R9VWXYZ3"])
+]
+BatchId = Annotated[
+    str, Path(description="The batch.", examples=["bat_01KDVE0A4Q5J7TP7S8R9VWXYZ8"])
+]
+EndpointId = Annotated[
+    str, Path(description="The webhook endpoint.", examples=["whe_01KDVE0A4Q5J7TP7S8R9VWXYZ8"])
+]
+DeliveryId = Annotated[
+    str, Path(description="The delivery.", examples=["whd_01KDVE0A4Q5J7TP7S8R9VWXYZ9"])
+]
+UserId = Annotated[str, Path(description="The user.", examples=["usr_01KDVE0A4Q5J7TP7S8R9VWXYZ5"])]
 
 
 class Body(BaseModel):

@@ -245,10 +245,10 @@ class PageQuery(Body):
 class TransferQuery(PageQuery):
     """Which transfers, and which page of them."""
 
-    status: TransferStatus | None = None
+    status: TransferStatus | None = Field(None, description="Only those that stand so.")
     wallet_id: AnyId | None = Field(None, description="Source or destination.")
-    created_after: Moment | None = None
-    created_before: Moment | None = None
+    created_after: Moment | None = Field(None, description="Accepted after this moment.")
+    created_before: Moment | None = Field(None, description="Accepted before this moment.")
     needs_attention: bool | None = Field(None, description="`true`: those that are parked.")
 
     def wanted(self) -> TransferFilter:
@@ -284,4 +284,4 @@ class StreamQuery(Body):
 class UserQuery(Body):
     """Which user."""
 
-    email: Email
+    email: Email = Field(description="The address the user registered with.")

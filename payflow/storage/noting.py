@@ -82,6 +82,6 @@ class _Attempt:
             ended_at=self._clock.now(),
             outcome=outcome,
             failure=failure,
-            settles=leg.tombstone is not None,
+            settles=leg.settles,
         )
         self._log.note(leg.transfer_id, attempt)

@@ -1,4 +1,4 @@
-"""The README's table of settings is the settings: every field, its default, its meaning."""
+"""The page of settings is the settings: every field, its default, its meaning."""
 
 from enum import Enum
 from pathlib import Path
@@ -8,11 +8,18 @@ from pydantic.fields import FieldInfo
 
 from payflow.settings import Settings
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "configuration.md"
+README = ROOT / "README.md"
 
 
 def test_every_setting_has_its_row_with_its_default_and_meaning() -> None:
     assert _table() == rows()
+
+
+def test_the_table_lies_in_one_place() -> None:
+    assert "| `PAYFLOW_" not in README.read_text()
+    assert "docs/configuration.md" in README.read_text()
 
 
 def rows() -> list[str]:
@@ -21,7 +28,7 @@ def rows() -> list[str]:
 
 
 def _table() -> list[str]:
-    return [line for line in README.read_text().splitlines() if line.startswith("| `PAYFLOW_")]
+    return [line for line in PAGE.read_text().splitlines() if line.startswith("| `PAYFLOW_")]
 
 
 def _row(name: str, field: FieldInfo) -> str:

@@ -22,11 +22,16 @@ SCALE = ROOT / "docker-compose.scale.yml"
 PROXY = ROOT / "deploy" / "nginx.conf"
 OURS = ("api", "worker", "relay")
 PROGRAM = Path(sys.executable).with_name("docker-compose")
+KUBERNETES = sorted((ROOT / "deploy" / "kubernetes").rglob("*.yaml"))
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 DEMANDED = {
-    "PAYFLOW_JWT_KEYS": '{"keys": [{}]}',
-    "PAYFLOW_WEBHOOK_KEYS": '{"keys": [{}]}',
+    "PAYFLOW_JWT_KEYS_FILE": "secrets/payflow_jwt_keys",
+    "PAYFLOW_WEBHOOK_KEYS_FILE": "secrets/payflow_webhook_keys",
     "TEMPORAL_DB_PASSWORD": "secret",
 }
+
+SETTINGS = {f"PAYFLOW_{name.upper()}" for name in Settings.model_fields}
+SECRETS = {"PAYFLOW_JWT_KEYS", "PAYFLOW_WEBHOOK_KEYS"}
 
 needs_compose = pytest.mark.skipif(not PROGRAM.exists(), reason="no docker-compose here")
 
@@ -98,12 +103,31 @@ def test_the_proxy_lets_through_what_the_api_takes() -> None:
 
 
 @pytest.mark.parametrize(
-    "file", [DOCKERFILE, COMPOSE, PRODUCTION, SCALE], ids=lambda file: file.name
+    "file",
+    [DOCKERFILE, COMPOSE, PRODUCTION, SCALE, *KUBERNETES, *WORKFLOWS],
+    ids=lambda file: file.name,
 )
 def test_every_name_is_a_setting(file: Path) -> None:
-    named = set(re.findall(r"PAYFLOW_[A-Z_]+", file.read_text()))
+    named = set(re.findall(r"PAYFLOW_[A-Z_]+|(?<!/)payflow_[a-z_]+_keys", file.read_text()))
 
-    assert named <= {f"PAYFLOW_{name.upper()}" for name in Settings.model_fields}
+    assert {name.upper().removesuffix("_FILE") for name in named} <= SETTINGS
+
+
+def test_there_are_manifests_and_workflows_to_look_at() -> None:
+    assert len(KUBERNETES) > 5
+    assert len(WORKFLOWS) > 2
+
+
+@needs_compose
+def test_production_hands_secrets_over_as_files_of_settings() -> None:
+    services = _services(COMPOSE, PRODUCTION)
+
+    for name in OURS:
+        given = {secret["source"] for secret in services[name]["secrets"]}
+        assert given == {"payflow_jwt_keys", "payflow_webhook_keys"}
+        assert not {
+            key for key in services[name]["environment"] if "KEYS" in key and key in SECRETS
+        }
 
 
 @pytest.mark.parametrize("file", [COMPOSE, SCALE], ids=lambda file: file.name)

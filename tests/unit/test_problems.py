@@ -6,14 +6,17 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from fastapi import FastAPI
+from pydantic import ValidationError
 
 from api import errors as door_errors
+from api.app import routed_app
 from api.bounds import BodyLimit
 from api.handlers import install_handlers
 from api.middleware import RequestContext
 from api.problems import KINDS, documented
 from api.security_headers import SecurityHeaders
 from api.v1.schemas import NewTransfer
+from api.v1.webhook_schemas import ReplayOrder
 from payflow.domain import errors as domain_errors
 from payflow.domain import limits
 from payflow.domain.errors import BooksUnavailable, NotFound, PayflowError, TokenExpired
@@ -204,3 +207,26 @@ def test_every_code_is_documented_with_an_example_under_its_status() -> None:
         example = responses[kind.status]["content"]["application/problem+json"]["examples"][code]
         assert set(example["value"]) == MEMBERS
         assert (example["value"]["code"], example["value"]["status"]) == (code, kind.status)
+
+
+async def test_a_wrong_method_is_told_every_right_one() -> None:
+    http = httpx.AsyncClient(
+        transport=httpx.ASGITransport(
+            RequestContext(routed_app(Settings()), headers=SecurityHeaders(Settings()))
+        ),
+        base_url="http://api.example.com",
+    )
+    async with http:
+        answer = await http.options("/v1/auth/me")
+        several = await http.put("/v1/webhook-endpoints/whe_1")
+
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+    assert answer.headers["allow"] == "GET, PATCH"
+    assert several.headers["allow"] == "DELETE, GET, PATCH"
+
+
+@pytest.mark.parametrize("since", [0, 1.5, "0", "2026-01-31"])
+def test_a_number_is_no_time(since: object) -> None:
+    assert ReplayOrder.model_validate({"since": "2026-01-31T12:00:00Z"})
+    with pytest.raises(ValidationError, match="RFC 3339"):
+        ReplayOrder.model_validate({"since": since})

@@ -1,0 +1,236 @@
+"""The two clients: the same calls, one waits and the other awaits."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import wraps
+from itertools import count
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
+
+import httpx
+
+from payflow.client import calls
+from payflow.client.answers import Page, Tokens
+from payflow.client.calls import Call
+from payflow.client.errors import Unanswered, problem_of
+from payflow.client.retrying import Outcome, Retries
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+_PATIENT = Retries()
+
+
+def _asks(build: Callable[P, Call[T]]) -> "Callable[Concatenate[Client, P], T]":
+    @wraps(build)
+    def method(self: "Client", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.do(build(*args, **kwargs))
+
+    return method
+
+
+def _lists(build: Callable[P, Call[Page[T]]]) -> "Callable[Concatenate[Client, P], Iterator[T]]":
+    @wraps(build)
+    def method(self: "Client", /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        return self.all(build(*args, **kwargs))
+
+    return method
+
+
+def _asks_async(
+    build: Callable[P, Call[T]],
+) -> "Callable[Concatenate[AsyncClient, P], Awaitable[T]]":
+    @wraps(build)
+    def method(self: "AsyncClient", /, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        return self.do(build(*args, **kwargs))
+
+    return method
+
+
+def _lists_async(
+    build: Callable[P, Call[Page[T]]],
+) -> "Callable[Concatenate[AsyncClient, P], AsyncIterator[T]]":
+    @wraps(build)
+    def method(self: "AsyncClient", /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+        return self.all(build(*args, **kwargs))
+
+    return method
+
+
+class Client:
+    """A client that waits. ``http`` may bring a transport or a proxy of one's own.
+
+    Each method raises ``ProblemError`` or ``Unanswered``; a lack of funds is neither, but a
+    transfer whose status is ``failed``.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        token: str = "",
+        retries: Retries = _PATIENT,
+        http: httpx.Client | None = None,
+    ) -> None:
+        self.token = token
+        self._base_url = base_url.rstrip("/")
+        self._retries = retries
+        self._http = http or httpx.Client()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def do(self, call: Call[T]) -> T:
+        """Make a call, again and again while that is safe and may help."""
+        for attempt in count(1):
+            outcome = self._outcome(call)
+            pause_s = self._retries.pause_s(call, outcome, attempt)
+            if pause_s is None:
+                break
+            time.sleep(pause_s)
+        return _result(call, outcome)
+
+    def all(self, call: Call[Page[T]]) -> Iterator[T]:
+        """Everything of a list, page after page."""
+        while True:
+            page = self.do(call)
+            yield from page["data"]
+            if page["next_cursor"] is None:
+                return
+            call = call.after(page["next_cursor"])
+
+    def sign_in(self, email: str, password: str) -> Tokens:
+        """Begin a session; its access token is sent from now on."""
+        tokens = self.login(email, password)
+        self.token = tokens["access_token"]
+        return tokens
+
+    def _outcome(self, call: Call[Any]) -> Outcome:
+        try:
+            return self._http.request(**_request(self._base_url, self.token, call))
+        except httpx.TransportError as error:
+            return error
+
+    register = _asks(calls.register)
+    login = _asks(calls.login)
+    refresh = _asks(calls.refresh)
+    me = _asks(calls.me)
+    open_wallet = _asks(calls.open_wallet)
+    wallet = _asks(calls.wallet)
+    wallets = _lists(calls.wallets)
+    entries = _lists(calls.entries)
+    deposit = _asks(calls.deposit)
+    withdraw = _asks(calls.withdraw)
+    make_transfer = _asks(calls.make_transfer)
+    transfer = _asks(calls.transfer)
+    transfers = _lists(calls.transfers)
+    make_batch = _asks(calls.make_batch)
+    batch = _asks(calls.batch)
+    batch_items = _lists(calls.batch_items)
+    events = _lists(calls.events)
+    make_endpoint = _asks(calls.make_endpoint)
+    endpoints = _lists(calls.endpoints)
+    delete_endpoint = _asks(calls.delete_endpoint)
+    deliveries = _lists(calls.deliveries)
+
+
+class AsyncClient:
+    """The same, awaited."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        token: str = "",
+        retries: Retries = _PATIENT,
+        http: httpx.AsyncClient | None = None,
+    ) -> None:
+        self.token = token
+        self._base_url = base_url.rstrip("/")
+        self._retries = retries
+        self._http = http or httpx.AsyncClient()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def do(self, call: Call[T]) -> T:
+        """Make a call, again and again while that is safe and may help."""
+        for attempt in count(1):
+            outcome = await self._outcome(call)
+            pause_s = self._retries.pause_s(call, outcome, attempt)
+            if pause_s is None:
+                break
+            await asyncio.sleep(pause_s)
+        return _result(call, outcome)
+
+    async def all(self, call: Call[Page[T]]) -> AsyncIterator[T]:
+        """Everything of a list, page after page."""
+        while True:
+            page = await self.do(call)
+            for thing in page["data"]:
+                yield thing
+            if page["next_cursor"] is None:
+                return
+            call = call.after(page["next_cursor"])
+
+    async def sign_in(self, email: str, password: str) -> Tokens:
+        """Begin a session; its access token is sent from now on."""
+        tokens = await self.login(email, password)
+        self.token = tokens["access_token"]
+        return tokens
+
+    async def _outcome(self, call: Call[Any]) -> Outcome:
+        try:
+            return await self._http.request(**_request(self._base_url, self.token, call))
+        except httpx.TransportError as error:
+            return error
+
+    register = _asks_async(calls.register)
+    login = _asks_async(calls.login)
+    refresh = _asks_async(calls.refresh)
+    me = _asks_async(calls.me)
+    open_wallet = _asks_async(calls.open_wallet)
+    wallet = _asks_async(calls.wallet)
+    wallets = _lists_async(calls.wallets)
+    entries = _lists_async(calls.entries)
+    deposit = _asks_async(calls.deposit)
+    withdraw = _asks_async(calls.withdraw)
+    make_transfer = _asks_async(calls.make_transfer)
+    transfer = _asks_async(calls.transfer)
+    transfers = _lists_async(calls.transfers)
+    make_batch = _asks_async(calls.make_batch)
+    batch = _asks_async(calls.batch)
+    batch_items = _lists_async(calls.batch_items)
+    events = _lists_async(calls.events)
+    make_endpoint = _asks_async(calls.make_endpoint)
+    endpoints = _lists_async(calls.endpoints)
+    delete_endpoint = _asks_async(calls.delete_endpoint)
+    deliveries = _lists_async(calls.deliveries)
+
+
+def _request(base_url: str, token: str, call: Call[Any]) -> dict[str, Any]:
+    """The arguments of httpx for a call."""
+    return {
+        "method": call.method,
+        "url": f"{base_url}{call.path}",
+        "params": dict(call.query),
+        "json": call.body,
+        "headers": call.headers | ({"Authorization": f"Bearer {token}"} if token else {}),
+        "timeout": call.timeout_s,
+    }
+
+
+def _result(call: Call[T], outcome: Outcome) -> T:
+    """The answer's JSON, or what stands in its place as an error."""
+    if isinstance(outcome, httpx.TransportError):
+        reason = f"{call.method} {call.path}: {outcome or type(outcome).__name__}"
+        raise Unanswered(reason, call.key) from outcome
+    if not outcome.is_success:
+        raise problem_of(outcome)
+    return cast(T, outcome.json() if outcome.content else None)
