@@ -36,8 +36,8 @@ up: install ## Run the whole stack until Ctrl-C
 test: install ## Run the tests against the real parts, two files at a time
 	$(BIN)/pytest -n 2 --dist loadfile
 
-chaos: install ## The long storms: transfers and their events, while processes are killed
-	PAYFLOW_STORM=long $(BIN)/pytest tests/chaos -rP
+chaos: install ## The long storms, while processes are killed, and the repair of what is stuck
+	PAYFLOW_STORM=long $(BIN)/pytest tests/chaos tests/stuck -rP
 
 bench: install ## Measure ratios, write docs/performance.md: BENCH=--quick, --soak, '--only batches', --help
 	$(BIN)/python -m benchmarks $(BENCH)
