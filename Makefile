@@ -38,8 +38,8 @@ up: install ## Run the whole stack until Ctrl-C
 test: install ## Run the tests against the real parts, two files at a time
 	$(BIN)/pytest -n 2 --dist loadfile
 
-chaos: install ## The long storms: transfers and their events, while processes are killed
-	PAYFLOW_STORM=$(STORM) $(BIN)/pytest tests/chaos -rP
+chaos: install ## The long storms, while processes are killed, and the repair of what is stuck
+	PAYFLOW_STORM=$(STORM) $(BIN)/pytest tests/chaos tests/stuck -rP
 
 fuzz: install ## Thousands of requests nobody would send: none is a 5xx, none undocumented
 	PAYFLOW_FUZZ=long $(BIN)/pytest tests/e2e/test_fuzz.py -rP
