@@ -57,7 +57,7 @@ _STANDS = {
 }
 _FAILURE = {"code": "credit_rejected", "message": "The credit was rejected."}
 _HEADERS = {
-    "webhook-id": ("The event's id, the same at each attempt.", examples.EVENT_ANSWER["id"]),
+    "webhook-id": ("The event's id, the same at each attempt.", str(examples.EVENT_ANSWER["id"])),
     "webhook-timestamp": ("Seconds since 1970 of this attempt.", "1769860800"),
     "webhook-signature": (
         "`v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`; one for each live secret, "
