@@ -77,7 +77,7 @@ async def _not_carried(database: Database, running: Collection[str]) -> list[str
 
 async def _still_lost(database: Database, sagas: LiveSagas, lost: Sequence[str]) -> list[Finding]:
     query = {"_id": {"$in": list(lost)}, "status": {"$in": UNFINISHED}}
-    findings = []
+    findings: list[Finding] = []
     async for transfer in database[TRANSFERS].find(query, {"workflow_id": 1, "status": 1}):
         if len(findings) == FINDINGS_AT_MOST:
             break
