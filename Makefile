@@ -8,7 +8,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test chaos bench check lock audit clean
+.PHONY: help install demo up test chaos bench ui-check screenshots check lock audit clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,12 @@ chaos: install ## The long storms: transfers and their events, while processes a
 
 bench: install ## Measure ratios, write docs/performance.md: BENCH=--quick, --soak, '--only batches', --help
 	$(BIN)/python -m benchmarks $(BENCH)
+
+ui-check: install ## The Temporal UI in a real browser; needs chromium and chromium-driver on PATH
+	PAYFLOW_UI=1 $(BIN)/pytest tests/ui -rP
+
+screenshots: install ## The same, and keep what is seen in docs/img
+	PAYFLOW_UI=1 PAYFLOW_SCREENSHOTS=1 $(BIN)/pytest tests/ui -rP
 
 check: install ## Lint, format, types, architecture, security; needs no network
 	$(BIN)/ruff check .

@@ -91,7 +91,7 @@ def repair_command(transfer_id: str) -> str:
     """How an operator has a parked transfer's step tried now."""
     return (
         f"POST /v1/transfers/{transfer_id}/retry "
-        '{"reason": "…"} as an operator, or /refund: docs/operations.md#parked-sagas'
+        '{"reason": "…"} as an operator, or /refund: docs/operations.md#parked'
     )
 
 

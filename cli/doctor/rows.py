@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+LONGEST = 80  # characters of a driver's message
 ANSWERS_IN_S = 10.0  # every read is small; the driver gives a server that is away up after 2 s
 
 
@@ -29,12 +30,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Something to look at. ``unless_known`` is the fix when no answer comes."""
+    """Something to look at. ``unless_known`` is the fix when no answer comes.
+
+    ``needs`` names the server's own check: where that has no answer either, this one's is due to
+    it.
+    """
 
     name: str
     look: Callable[[], Awaitable[Sequence[Row]]]
     unless_known: str
     within_s: float = ANSWERS_IN_S
+    needs: str = ""
 
     async def rows(self) -> Sequence[Row]:
         """What was found, or one red row: whatever fails there, the others are looked at."""
@@ -77,6 +83,13 @@ def lasting(seconds: float) -> str:
     return f"{seconds:.1f} s"
 
 
+def not_looked_at(check: Check) -> Row:
+    """The row of a check whose server does not answer."""
+    found = f"not looked at: {check.needs} does not answer"
+    return Row(check.name, Verdict.RED, found, check.unless_known, silent=True)
+
+
 def _said(error: Exception) -> str:
+    """The first of a driver's words; the rest are addresses, time-outs and topologies."""
     text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 160 else f"{text[:160]}…"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -33,7 +33,7 @@ async def read_sums(database: Database, session: AsyncClientSession) -> Mapping[
     """The sums by currency. ``session`` reads a snapshot, so that all three are of one moment."""
     in_transit = {"$match": {"status": {"$in": IN_TRANSIT}}}
     crossed_the_border: list[Mapping[str, Any]] = [
-        {"$match": {"leg": {"$in": ["deposit", "withdrawal"]}}},
+        {"$match": {"postings.account": {"$regex": "^world:"}}},
         {"$unwind": "$postings"},
         {"$match": {"postings.account": {"$regex": "^world:"}}},
     ]
