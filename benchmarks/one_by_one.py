@@ -2,11 +2,11 @@
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
-from payflow.domain.ledger import LegRequest, StepAnswer, Verdict
+from payflow.domain.ledger import LegRequest, StepAnswer
 from payflow.domain.ports import Origin
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.identity import SystemClock
-from payflow.storage.posting_group import OriginatedLeg, PostingGroup
+from payflow.storage.posting_group import OriginatedLeg, Posted, PostingGroup
 from payflow.storage.recent import RecentTransfers
 from payflow.storage.transactions import in_transaction
 
@@ -23,12 +23,12 @@ class OneTransactionPerLeg:
         """The leg's answer; conflicts are tried again whole."""
         alone = [OriginatedLeg(leg, origin)]
 
-        async def work(session: AsyncClientSession) -> Verdict:
+        async def work(session: AsyncClientSession) -> Posted:
             snapshot = await self._group.read(alone, session)
             self._recent.forget([leg.transfer_id])  # until it is committed
             return await self._group.post(alone, snapshot, session)
 
-        verdict = await in_transaction(self._client, work)
+        verdict = (await in_transaction(self._client, work)).verdict
         for entry in verdict.entries:
             self._recent.remember(entry.transfer)
         (answer,) = verdict.answers

@@ -131,7 +131,7 @@ async def _relay(
     settings: Settings, storage: Storage, sagas: TemporalSagas, stop: asyncio.Event
 ) -> None:
     async with open_deliveries(settings, storage, TemporalCouriers(sagas)) as deliveries:
-        relay = Relay(storage.relay, storage.feed, deliveries)
+        relay = Relay(storage.relay, storage.feed, deliveries, observer=storage.observer)
         await _unless_stopped(relay.run(), stop)
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 from loguru import logger
 
 from payflow.domain.event_ports import Deliveries, Feed, FeedEvent
+from payflow.domain.observing import UNOBSERVED, Observer
 from payflow.storage.event_bus import EventBus
 from payflow.storage.relay_storage import HandedOver
 
@@ -40,8 +41,9 @@ class Follower(Protocol):
 class Wake:
     """The feed's latest events, as the relay of this process wrote them."""
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: Feed, observer: Observer = UNOBSERVED) -> None:
         self._feed = feed
+        self._observer = observer
         self._latest: deque[FeedEvent] = deque(maxlen=KEPT)
         self._grown = asyncio.Event()
 
@@ -52,6 +54,7 @@ class Wake:
         if self._latest and events[0].position != self._latest[-1].position + 1:
             self._latest.clear()  # a commit that was in doubt landed: the feed has what we missed
         self._latest.extend(events)
+        self._observer.placed([one.created_at for one in events])
         self._grown.set()
         self._grown = asyncio.Event()
 

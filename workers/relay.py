@@ -13,6 +13,7 @@ from loguru import logger
 
 from payflow.domain.errors import PayflowError, Trouble
 from payflow.domain.event_ports import Deliveries, Feed
+from payflow.domain.observing import UNOBSERVED, Observer
 from payflow.storage.feed_writer import FeedWriter, PlaceMoved, Superseded
 from payflow.storage.journal_tail import JournalTail, StreamRefused
 from payflow.storage.relay_lease import BEAT_S
@@ -45,10 +46,12 @@ class Relay:
         feed: Feed,
         deliveries: Deliveries | None = None,
         elapsed: Callable[[], float] = time.monotonic,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self._storage = storage
         self._lease = storage.lease()
         self._elapsed = elapsed
+        self._observer = observer
         self._feed = feed
         self._followers: list[Follower] = [BusFollower(storage.bus, feed)]
         if deliveries is not None:
@@ -69,7 +72,8 @@ class Relay:
             await asyncio.sleep(CAMPAIGN_S)
 
     async def _lead(self, epoch: int) -> None:
-        wake = Wake(self._feed)
+        wake = Wake(self._feed, self._observer)
+        self._observer.leads(now=True)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._beat(epoch))
@@ -79,6 +83,7 @@ class Relay:
         except* Superseded:
             logger.warning("relay: epoch {} is over", epoch)
         finally:
+            self._observer.leads(now=False)
             with suppress(PayflowError, TimeoutError):
                 async with asyncio.timeout(RELEASE_WITHIN_S):
                     await self._lease.release(epoch)

@@ -47,6 +47,7 @@ async def open_attempts(
                 disable_after=timedelta(seconds=settings.webhook_disable_after_s),
                 pace=settings.webhook_retry_pace,
                 draw=random.random,
+                observer=storage.observer,
             )
     finally:
         guard.close()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 
@@ -27,6 +28,11 @@ class FeedEvent:
     def id(self) -> str:
         """The event's own id, ``evt_…``: the same in every copy and every retry."""
         return str(self.body["id"])
+
+    @property
+    def created_at(self) -> datetime:
+        """When it was committed."""
+        return datetime.fromisoformat(str(self.body["created_at"]))
 
     @property
     def type(self) -> str:

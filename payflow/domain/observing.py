@@ -6,6 +6,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -43,6 +44,19 @@ class Answer:
     route: str
     status: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """One attempt at a delivery; ``arrived_after_s`` from the event on, when it was taken."""
+
+    seconds: float
+    arrived_after_s: float | None = None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the subscriber has taken the event."""
+        return self.arrived_after_s is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +113,22 @@ class Observer(Protocol):
         """A request was answered."""
         ...
 
+    def leads(self, *, now: bool) -> None:
+        """This process's relay has become the active one, or is it no longer."""
+        ...
+
+    def placed(self, committed_at: Sequence[datetime]) -> None:
+        """Events, committed then, have got their places in the feed."""
+        ...
+
+    def delivering(self, traceparent: str | None) -> AbstractContextManager[None]:
+        """Around one request to a subscriber, for an event of that trace."""
+        ...
+
+    def delivered(self, delivered: Delivered) -> None:
+        """That request has ended."""
+        ...
+
     def traceparent(self) -> str | None:
         """Where the work under way stands in its trace (W3C Trace Context), if it is traced."""
         ...
@@ -138,6 +168,19 @@ class Unobserved:
         """Nobody looks."""
 
     def answered(self, answer: Answer) -> None:
+        """Nobody looks."""
+
+    def leads(self, *, now: bool) -> None:
+        """Nobody looks."""
+
+    def placed(self, committed_at: Sequence[datetime]) -> None:
+        """Nobody looks."""
+
+    def delivering(self, traceparent: str | None) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Nobody looks."""
+        return nullcontext()
+
+    def delivered(self, delivered: Delivered) -> None:
         """Nobody looks."""
 
     def traceparent(self) -> str | None:

@@ -1,7 +1,7 @@
 """Webhooks as rules: who gets which event, when it is tried again, and when that ends."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
@@ -120,6 +120,7 @@ class Delivery:
     attempts: tuple[Attempt, ...] = ()
     tries: int = 0
     next_attempt_at: datetime | None = None
+    traceparent: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

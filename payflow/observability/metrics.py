@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from loguru import logger
@@ -20,7 +21,7 @@ from prometheus_client.registry import Collector
 
 from payflow.domain.ledger import JournalEntry, Leg
 from payflow.domain.movements import Movement
-from payflow.domain.observing import Answer, Attempt, Census, WalletAct
+from payflow.domain.observing import Answer, Attempt, Census, Delivered, WalletAct
 from payflow.domain.ports import Probe
 from payflow.domain.transfers import Transfer
 from payflow.observability import names
@@ -111,6 +112,31 @@ class Metrics:
         """A request was answered."""
         self._count(names.HTTP_REQUESTS, answer.method, answer.route, str(answer.status))
         self._observe(names.HTTP_DURATION, answer.seconds, answer.method, answer.route)
+
+    def leads(self, *, now: bool) -> None:
+        """This process's relay has become the active one, or is it no longer."""
+        self._set(names.RELAY_LEADS, int(now))
+
+    def placed(self, committed_at: Sequence[datetime]) -> None:
+        """Events, committed then, have got their places in the feed."""
+        self._counters[names.FEED_EVENTS].inc(len(committed_at))
+        now = time.time()
+        for one in committed_at:
+            self._observe(names.RELAY_LAG, max(0.0, now - one.timestamp()))
+
+    @contextmanager
+    def delivering(self, traceparent: str | None) -> Iterator[None]:
+        """Give one request to a subscriber its span in the event's trace."""
+        with self._traces.delivery(traceparent):
+            yield
+
+    def delivered(self, delivered: Delivered) -> None:
+        """That request has ended."""
+        outcome = "succeeded" if delivered.succeeded else "failed"
+        self._count(names.WEBHOOK_ATTEMPTS, outcome)
+        self._observe(names.WEBHOOK_DURATION, delivered.seconds, outcome)
+        if delivered.arrived_after_s is not None:
+            self._observe(names.WEBHOOK_LAG, delivered.arrived_after_s)
 
     def traceparent(self) -> str | None:
         """Where the work under way stands in its trace, if it is traced."""

@@ -115,6 +115,28 @@ MOVEMENTS = Metric(
     ("kind", "currency"),
 )  # fmt: skip
 
+RELAY_LEADS = Metric(
+    Kind.GAUGE, "payflow_relay_leads", "1 in the process whose relay is the active one."
+)
+FEED_EVENTS = Metric(Kind.COUNTER, "payflow_feed_events_total", "Events placed in the feed.")
+RELAY_LAG = Metric(
+    Kind.HISTOGRAM, "payflow_relay_lag_seconds", "From an event's commit to its place in the feed.",
+    buckets=_LONG_SECONDS,
+)  # fmt: skip
+WEBHOOK_ATTEMPTS = Metric(
+    Kind.COUNTER, "payflow_webhook_attempts_total", "Requests to subscribers that ended.",
+    ("outcome",),
+)  # fmt: skip
+WEBHOOK_DURATION = Metric(
+    Kind.HISTOGRAM, "payflow_webhook_attempt_duration_seconds", "One request to a subscriber.",
+    ("outcome",), _SECONDS,
+)  # fmt: skip
+WEBHOOK_LAG = Metric(
+    Kind.HISTOGRAM, "payflow_webhook_delivery_lag_seconds",
+    "From an event's commit to its arrival at a subscriber.",
+    buckets=_LONG_SECONDS,
+)  # fmt: skip
+
 DEPENDENCY_UP = Metric(
     Kind.GAUGE, "payflow_dependency_up", "1 when this process got an answer from it.",
     ("dependency",),

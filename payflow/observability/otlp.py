@@ -109,6 +109,17 @@ class OtlpTraces:
             yield
         self._link_back(others, span)
 
+    @contextmanager
+    def delivery(self, traceparent: str | None) -> Iterator[None]:
+        """A span under the event's; the subscriber is not told of it."""
+        if traceparent is None:
+            yield
+            return
+        with self._tracer.start_as_current_span(
+            "POST webhook", context=self._context(traceparent), kind=SpanKind.CLIENT
+        ):
+            yield
+
     def traceparent(self) -> str | None:
         """Where the work under way stands, when it is recorded."""
         if not trace.get_current_span().get_span_context().trace_flags.sampled:

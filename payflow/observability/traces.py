@@ -18,6 +18,10 @@ class Traces(Protocol):
         """A span around what is done for several traces at once, linked to each of them."""
         ...
 
+    def delivery(self, traceparent: str | None) -> AbstractContextManager[None]:
+        """A span around one request to a subscriber, in the trace of its event."""
+        ...
+
     def traceparent(self) -> str | None:
         """Where the work under way stands (W3C Trace Context), when it is recorded."""
         ...
@@ -35,6 +39,10 @@ class Untraced:
     """No traces: costs nothing, imports nothing."""
 
     def group(self, traceparents: Sequence[str | None]) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Nothing."""
+        return nullcontext()
+
+    def delivery(self, traceparent: str | None) -> AbstractContextManager[None]:  # noqa: ARG002
         """Nothing."""
         return nullcontext()
 

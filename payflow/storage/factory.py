@@ -38,6 +38,7 @@ from payflow.storage.identity import SystemClock
 from payflow.storage.posting import PostingEngine
 from payflow.storage.probes import MongoProbe, RedisProbe
 from payflow.storage.recent import RecentTransfers
+from payflow.storage.recent_wallets import RecentWallets
 from payflow.storage.refresh_tokens import MongoRefreshTokens
 from payflow.storage.rehearsal import MongoRehearsal
 from payflow.storage.rehearsing import RehearsingBooks
@@ -100,10 +101,11 @@ async def open_storage(
         feed_kept = FeedCollections.of(client, settings.mongo_database)
         bus = EventBus(redis, settings.mongo_database, settings.event_bus_length)
         rehearsal = MongoRehearsal()
-        recent = RecentTransfers()
+        recent, recent_wallets = RecentTransfers(), RecentWallets()
         probes: tuple[Probe, ...] = (MongoProbe(client), RedisProbe(redis))
         observer.look_at(MongoCensus(collections.transfers), probes)
-        async with PostingEngine(collections, clock, bell, recent, observer) as engine:
+        engine = PostingEngine(collections, clock, bell, recent, recent_wallets, observer)
+        async with engine:
             books: Books = engine
             if settings.rehearsal_allowed:
                 books = RehearsingBooks(engine, rehearsal, random.random)
@@ -131,7 +133,7 @@ async def open_storage(
                     recent,
                     observer,
                 ),
-                wallets=MongoWallets(collections, clock, observer),
+                wallets=MongoWallets(collections, clock, recent_wallets, observer),
             )
 
 

@@ -167,7 +167,12 @@ def from_acceptance(
 
 
 def from_entry(
-    entry: JournalEntry, *, entry_id: str, event_id: str, origin: Origin
+    entry: JournalEntry,
+    *,
+    entry_id: str,
+    event_id: str,
+    origin: Origin,
+    traceparent: str | None = None,
 ) -> dict[str, Any]:
     """A decided leg as the one document that is its record, its ledger entry and its event."""
     transfer = entry.transfer
@@ -189,6 +194,8 @@ def from_entry(
         document["wallet_id"] = entry.change.wallet_id
         document["wallet_sequence"] = entry.change.wallet_sequence
         document["balance_after"] = entry.change.balance_after
+    if traceparent is not None:
+        document["traceparent"] = traceparent
     if entry.tombstone is not None:
         document["note"] = {"actor": entry.tombstone.actor, "reason": entry.tombstone.reason}
     return document

@@ -21,7 +21,7 @@ from pymongo.errors import PyMongoError
 from payflow.domain.batch_ledger import ItemsOrder
 from payflow.domain.batches import BatchMode
 from payflow.domain.errors import BooksUnavailable, Trouble
-from payflow.domain.ledger import LegRequest, StepAnswer, Verdict
+from payflow.domain.ledger import LegRequest, StepAnswer
 from payflow.domain.observing import UNOBSERVED, Observer
 from payflow.domain.ports import Clock, Origin
 from payflow.domain.transfers import TransferStatus
@@ -29,9 +29,16 @@ from payflow.storage.bell import TerminalBell
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.idle_transactions import end_idle_transactions
 from payflow.storage.marks import park_transfer
-from payflow.storage.posting_group import OriginatedLeg, PostingGroup, wallet_of
+from payflow.storage.posting_group import (
+    GuessedSnapshot,
+    OriginatedLeg,
+    Posted,
+    PostingGroup,
+    wallet_of,
+)
 from payflow.storage.posting_items import PostingItems
 from payflow.storage.recent import RecentTransfers
+from payflow.storage.recent_wallets import RecentWallets
 from payflow.storage.transactions import (
     JITTER_S,
     WriteConflict,
@@ -63,7 +70,6 @@ class _Waiting:
     answer: asyncio.Future[StepAnswer]
     wallet_id: str | None = None
     contended: bool = False  # it met a conflict: its wallet is claimed before anything is read
-    traceparent: str | None = None
 
 
 class _LaneTaken(Exception):
@@ -79,6 +85,7 @@ class PostingEngine:
         clock: Clock,
         bell: TerminalBell,
         recent: RecentTransfers,
+        recent_wallets: RecentWallets,
         observer: Observer = UNOBSERVED,
     ) -> None:
         self._books = books
@@ -87,7 +94,8 @@ class PostingEngine:
         self._bell = bell
         self._observer = observer
         self._recent = recent
-        self._group = PostingGroup(books, clock, recent)
+        self._recent_wallets = recent_wallets
+        self._group = PostingGroup(books, clock, recent, recent_wallets)
         self._items = PostingItems(books, clock)
         self._one_order = asyncio.Lock()
         self._reserved: frozenset[str] = frozenset()
@@ -120,9 +128,8 @@ class PostingEngine:
         waiting = self._known.get(leg.key)
         if waiting is None:
             waiting = _Waiting(
-                OriginatedLeg(leg, origin),
+                OriginatedLeg(leg, origin, self._observer.traceparent()),
                 asyncio.get_running_loop().create_future(),
-                traceparent=self._observer.traceparent(),
             )
             waiting.answer.add_done_callback(partial(self._forget, leg.key))
             self._known[leg.key] = waiting
@@ -164,6 +171,7 @@ class PostingEngine:
         self._observer.posted(entries)
 
     def _release(self) -> None:
+        self._recent_wallets.forget(self._reserved)
         self._reserved = frozenset()
         self._queue.extend(self._held_back)
         self._held_back.clear()
@@ -277,8 +285,9 @@ class PostingEngine:
             return
         work = partial(self._decide_and_write, group, in_main_lane)
         try:
-            with self._observer.posting([waiting.traceparent for waiting in group]):
-                verdict = await attempt(self._client, work)
+            with self._observer.posting([waiting.leg.traceparent for waiting in group]):
+                posted = await attempt(self._client, work)
+                verdict = posted.verdict
                 # inside, so that the message to Redis belongs to the trace
                 self._bell.ring(
                     e.transfer for e in verdict.entries if e.transfer.status.is_terminal
@@ -286,19 +295,24 @@ class PostingEngine:
         except Exception as error:
             if is_conflict(error):
                 self._observer.conflicted()
+                self._recent_wallets.was_wrong()
+            self._recent_wallets.forget(filter(None, (waiting.wallet_id for waiting in group)))
             self._recent.forget(waiting.leg.request.transfer_id for waiting in group)
             for waiting in group:
                 waiting.contended = waiting.contended or is_conflict(error)
             raise
         for entry in verdict.entries:
             self._recent.remember(entry.transfer)
+        self._recent_wallets.remember(verdict.entries, posted.snapshot)
+        if isinstance(posted.snapshot, GuessedSnapshot):
+            self._recent_wallets.was_right()
         for waiting, answer in zip(group, verdict.answers, strict=True):
             _resolve(waiting, answer)
         self._observer.posted(verdict.entries)
 
     async def _decide_and_write(
         self, group: Sequence[_Waiting], in_main_lane: bool, session: AsyncClientSession
-    ) -> Verdict:
+    ) -> Posted:
         legs = [waiting.leg for waiting in group]
         contended = sorted({w.wallet_id for w in group if w.contended and w.wallet_id})
         if contended:

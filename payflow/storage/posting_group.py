@@ -1,6 +1,6 @@
 """One group of legs as one transaction: read what they concern, decide, write it once."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from payflow.domain.ledger import (
     Leg,
     LegRequest,
     Snapshot,
+    StepAnswer,
     Verdict,
     decide,
     touched_wallet_id,
@@ -31,6 +32,7 @@ from payflow.storage.mapping import (
     transfer_state,
 )
 from payflow.storage.recent import RecentTransfers
+from payflow.storage.recent_wallets import RecentWallets
 from payflow.storage.transactions import Collection, WriteConflict
 
 DUPLICATE_KEY = 11000  # MongoDB's error code
@@ -43,18 +45,39 @@ ANSWER_FIELDS = {"leg": 1, "outcome": 1, "code": 1}
 
 @dataclass(frozen=True, slots=True)
 class OriginatedLeg:
-    """A leg and the execution that asked for it."""
+    """A leg, the execution that asked for it, and where that stood in its trace."""
 
     request: LegRequest
     origin: Origin
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GuessedSnapshot(Snapshot):
+    """Nothing of it was read: what is written by it must be guarded, and nobody refused by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What was written through a session, and over what it was decided."""
+
+    verdict: Verdict
+    snapshot: Snapshot
 
 
 class PostingGroup:
     """Reads and writes the three collections that a leg concerns."""
 
-    def __init__(self, books: BooksCollections, clock: Clock, recent: RecentTransfers) -> None:
+    def __init__(
+        self,
+        books: BooksCollections,
+        clock: Clock,
+        recent: RecentTransfers,
+        recent_wallets: RecentWallets | None = None,
+    ) -> None:
         self._clock = clock
         self._recent = recent
+        self._recent_wallets = recent_wallets
         self._journal = books.journal
         self._transfers = books.transfers
         self._wallets = books.wallets
@@ -72,12 +95,17 @@ class PostingGroup:
     async def read(self, legs: Sequence[OriginatedLeg], session: AsyncClientSession) -> Snapshot:
         """Everything the legs concern: their transfers, wallets and journal keys.
 
-        When all transfers are known from their last commit, only the wallets are read.
+        When all transfers are known from their last commit, only the wallets are read; in a
+        small group not even those that are known as well.
         """
         guesses = [self._recent.guess(leg.request) for leg in legs]
         known = {transfer.id: transfer for transfer in guesses if transfer is not None}
         if len(known) == len(legs):
-            return Snapshot(known, await self._read_wallets(legs, known, session), {})
+            touched = _touched(legs, known)
+            wallets = self._guess_wallets(touched) if len(legs) <= JOINED_UP_TO else None
+            if wallets is not None:
+                return GuessedSnapshot(known, wallets, {})
+            return Snapshot(known, await self._read_wallets(touched, session), {})
         ids = sorted({leg.request.transfer_id for leg in legs})
         if len(ids) <= JOINED_UP_TO:
             return await self._read_joined(ids, session)
@@ -122,20 +150,19 @@ class PostingGroup:
     ) -> Snapshot:
         found = await self._transfers.find(_any_of(ids), session=session).to_list()
         transfers = {fields["_id"]: to_transfer(fields) for fields in found}
-        wallets = await self._read_wallets(legs, transfers, session)
+        wallets = await self._read_wallets(_touched(legs, transfers), session)
         keys = {leg.request.key for leg in legs}
         journal = await self._journal.find(_any_of(keys), ANSWER_FIELDS, session=session).to_list()
         return Snapshot(
             transfers, wallets, {fields["_id"]: to_answer(fields) for fields in journal}
         )
 
+    def _guess_wallets(self, touched: Set[str]) -> dict[str, Wallet] | None:
+        return None if self._recent_wallets is None else self._recent_wallets.guess(touched)
+
     async def _read_wallets(
-        self,
-        legs: Sequence[OriginatedLeg],
-        transfers: Mapping[str, Transfer],
-        session: AsyncClientSession,
+        self, touched: Iterable[str], session: AsyncClientSession
     ) -> dict[str, Wallet]:
-        touched = set(filter(None, (wallet_of(leg.request, transfers) for leg in legs)))
         if not touched:
             return {}
         found = await self._wallets.find(_any_of(touched), session=session).to_list()
@@ -143,19 +170,24 @@ class PostingGroup:
 
     async def post(
         self, legs: Sequence[OriginatedLeg], snapshot: Snapshot, session: AsyncClientSession
-    ) -> Verdict:
+    ) -> Posted:
         """Decide the legs over the snapshot and write the outcome through its session."""
-        verdict = decide([leg.request for leg in legs], snapshot, self._clock.now())
+        requests = [leg.request for leg in legs]
+        verdict = decide(requests, snapshot, self._clock.now())
+        if isinstance(snapshot, GuessedSnapshot) and not _all_applied(verdict):
+            wallets = await self._read_wallets(snapshot.wallets, session)
+            snapshot = Snapshot(snapshot.transfers, wallets, snapshot.journal)
+            verdict = decide(requests, snapshot, self._clock.now())
         if verdict.entries:
-            origins = {leg.request.key: leg.origin for leg in reversed(legs)}
-            await self._write(verdict.entries, snapshot, origins, session)
-        return verdict
+            asked = {leg.request.key: leg for leg in reversed(legs)}
+            await self._write(verdict.entries, snapshot, asked, session)
+        return Posted(verdict, snapshot)
 
     async def _write(
         self,
         entries: Sequence[JournalEntry],
         snapshot: Snapshot,
-        origins: dict[str, Origin],
+        asked: Mapping[str, OriginatedLeg],
         session: AsyncClientSession,
     ) -> None:
         documents = [
@@ -163,7 +195,8 @@ class PostingGroup:
                 entry,
                 entry_id=new_id(Prefix.ENTRY),
                 event_id=new_id(Prefix.EVENT),
-                origin=origins[entry.key],
+                origin=asked[entry.key].origin,
+                traceparent=asked[entry.key].traceparent,
             )
             for entry in entries
         ]
@@ -180,13 +213,25 @@ def wallet_of(leg: LegRequest, transfers: Mapping[str, Transfer]) -> str | None:
     return touched_wallet_id(leg.leg, transfer)
 
 
+def _touched(legs: Iterable[OriginatedLeg], transfers: Mapping[str, Transfer]) -> set[str]:
+    return set(filter(None, (wallet_of(leg.request, transfers) for leg in legs)))
+
+
+def _all_applied(verdict: Verdict) -> bool:
+    return all(isinstance(one, StepAnswer) and one.applied for one in verdict.answers)
+
+
 def wallet_updates(entries: Iterable[JournalEntry], snapshot: Snapshot) -> list[UpdateOne]:
     """What the entries do to the wallets."""
     # a wallet is written once, with its last state, guarded by the version that was read
     last = {entry.change.wallet_id: entry.change for entry in entries if entry.change}
     return [
         UpdateOne(
-            {"_id": wallet_id, "sequence": snapshot.wallets[wallet_id].sequence},
+            {
+                "_id": wallet_id,
+                "sequence": snapshot.wallets[wallet_id].sequence,
+                "status": snapshot.wallets[wallet_id].status.value,
+            },
             {"$set": {"balance": change.balance_after, "sequence": change.wallet_sequence}},
         )
         for wallet_id, change in last.items()

@@ -33,6 +33,7 @@ from payflow.storage.mapping import (
     to_wallet_entry,
 )
 from payflow.storage.pages import page_of
+from payflow.storage.recent_wallets import RecentWallets
 from payflow.storage.transactions import (
     WriteConflict,
     in_transaction,
@@ -61,9 +62,14 @@ class MongoWallets:
     """The ``Wallets`` port."""
 
     def __init__(
-        self, books: BooksCollections, clock: Clock, observer: Observer = UNOBSERVED
+        self,
+        books: BooksCollections,
+        clock: Clock,
+        recent: RecentWallets,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self._books = books
+        self._recent = recent
         self._observer = observer
         self._clock = clock
 
@@ -121,6 +127,7 @@ class MongoWallets:
 
         wallet, changed = await in_transaction(self._books.client, work)
         if changed:
+            self._recent.forget([wallet_id])
             self._observer.wallet_changed(_ACT[status])
         return wallet
 
@@ -147,6 +154,7 @@ class MongoWallets:
                 if winner := await find_claimed(self._books.journal, claim):
                     return Written(to_movement(winner), replayed=True)
             raise
+        self._recent.forget([order.wallet_id])
         self._observer.moved(written)
         return Written(written, replayed=False)
 

@@ -58,6 +58,7 @@ class WebhookDeliveryDocument(StoredDocument):
     tries: int = 0
     next_attempt_at: datetime | None = None
     due_at: datetime | None = None
+    traceparent: str | None = None  # of the request that the event follows from
     created_at: datetime
 
     class Settings:

@@ -89,6 +89,7 @@ def to_delivery(fields: Fields) -> Delivery:
         ),
         tries=int(fields["tries"]),
         next_attempt_at=fields["next_attempt_at"],
+        traceparent=fields.get("traceparent"),
     )
 
 
@@ -101,6 +102,7 @@ def new_delivery(event: FeedEvent, endpoint: Endpoint) -> dict[str, Any]:
         "endpoint_id": endpoint.id,
         "owner_id": endpoint.owner_id,
         **({"transfer_id": event.transfer_id} if event.transfer_id else {}),
+        **({"traceparent": event.traceparent} if event.traceparent else {}),
         "body": json.dumps(event.body, separators=(",", ":"), ensure_ascii=False),
         "status": DeliveryStatus.PENDING.value,
         "attempts": [],

@@ -1,14 +1,17 @@
 """One attempt at a delivery: a turn, a signed request, and the record of what came of it."""
 
+import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from loguru import logger
 
+from payflow.domain.observing import UNOBSERVED, Delivered, Observer
 from payflow.domain.ports import Clock
 from payflow.domain.webhook_ports import Couriers, DeliveryRecords, Endpoints, Turn
 from payflow.domain.webhooks import (
     Attempt,
+    Delivery,
     DeliveryStatus,
     Verdict,
     is_to_be_disabled,
@@ -35,6 +38,7 @@ class DeliveryAttempts:
         disable_after: timedelta,
         pace: float,
         draw: Callable[[], float],
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self._records = records
         self._endpoints = endpoints
@@ -45,6 +49,7 @@ class DeliveryAttempts:
         self._disable_after = disable_after
         self._pace = pace
         self._draw = draw
+        self._observer = observer
 
     async def attempt(self, delivery_id: str) -> Verdict:
         """Try the delivery if it is due and its endpoint has a place free."""
@@ -64,7 +69,10 @@ class DeliveryAttempts:
         keys = [self._sealer.open(one, endpoint.id) for one in live_secrets(endpoint, now)]
         body = delivery.body.encode()
         headers = signed_headers(delivery.event_id, now, body, keys)
-        return await self._sender.post(endpoint.url, headers, body)
+        with self._observer.delivering(delivery.traceparent):
+            attempt = await self._sender.post(endpoint.url, headers, body)
+        self._observer.delivered(_told(delivery, attempt))
+        return attempt
 
     async def _settle(self, turn: Turn, attempt: Attempt, wait_s: float | None) -> Verdict:
         again_in = None if wait_s is None else timedelta(seconds=wait_s)
@@ -84,3 +92,11 @@ class DeliveryAttempts:
         if wait_s is not None:
             return Verdict(DeliveryStatus.PENDING, wait_s)
         return Verdict(DeliveryStatus.SUCCEEDED if attempt.succeeded else DeliveryStatus.FAILED)
+
+
+def _told(delivery: Delivery, attempt: Attempt) -> Delivered:
+    seconds = attempt.duration_ms / 1000
+    if not attempt.succeeded:
+        return Delivered(seconds)
+    happened = datetime.fromisoformat(json.loads(delivery.body)["created_at"])
+    return Delivered(seconds, max(0.0, (attempt.at - happened).total_seconds()) + seconds)

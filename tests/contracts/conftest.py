@@ -38,6 +38,7 @@ class Bench:
     transfer: Callable[[str], Awaitable[Transfer]]
     journal: Callable[[str], Awaitable[dict[str, int]]]
     open_batch: Callable[[BatchMode, str, str, Sequence[int]], Awaitable[tuple[str, list[str]]]]
+    set_status: Callable[[str, WalletStatus], Awaitable[object]]  # by the last of the processes
 
     async def take(self, leg: LegRequest, by: int = 0) -> StepAnswer:
         """Ask one of the books (a second one is another process's) for a leg."""
@@ -80,8 +81,18 @@ def in_memory() -> Bench:
         parked = any(mark.startswith(f"{transfer_id}:") for mark in books.marks)
         return legs | ({"park": 0} if parked else {})
 
+    async def set_status(wallet_id: str, status: WalletStatus) -> None:
+        books.wallets[wallet_id] = replace(books.wallets[wallet_id], status=status)
+
     return Bench(
-        [books], open_wallet, open_transfer, read_wallet, read_transfer, journal, open_batch
+        [books],
+        open_wallet,
+        open_transfer,
+        read_wallet,
+        read_transfer,
+        journal,
+        open_batch,
+        set_status,
     )
 
 
@@ -131,7 +142,16 @@ async def over_mongodb(stack: EmbeddedStack, held: AsyncExitStack) -> Bench:
         return {str(entry["leg"]): len(entry["postings"]) async for entry in found}  # type: ignore[arg-type]
 
     books = [store.books for store in stores]
-    return Bench(books, open_wallet, open_transfer, read_wallet, read_transfer, journal, open_batch)
+    return Bench(
+        books,
+        open_wallet,
+        open_transfer,
+        read_wallet,
+        read_transfer,
+        journal,
+        open_batch,
+        stores[-1].wallets.set_status,
+    )
 
 
 def order_of(source: str, destination: str, amount: int) -> TransferOrder:

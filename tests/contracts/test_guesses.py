@@ -1,10 +1,12 @@
 """A guess about a transfer saves a read, and is worth nothing against the books."""
 
-from payflow.domain.ledger import Leg, LegRequest
+from payflow.domain.ledger import Leg, LegRequest, Snapshot, decide
 from payflow.domain.transfers import FailureCode, Transfer, TransferStatus
+from payflow.domain.wallets import WalletStatus
 from payflow.storage.recent import MOST, RecentTransfers
+from payflow.storage.recent_wallets import FORGIVEN_AFTER, RecentWallets
 from tests.contracts.conftest import ORIGIN, VOID, Bench
-from tests.fakes import START, transfer
+from tests.fakes import ALICE, BOB, START, transfer, wallet
 
 
 def known(*transfers: Transfer) -> RecentTransfers:
@@ -49,3 +51,56 @@ async def test_a_wrong_guess_is_found_out_whatever_became_of_the_transfer(
     assert (await bench.wallet(alice)).balance == 80
     assert (await bench.wallet(bob)).balance == 10
     assert await bench.journal(debited) == {"debit": 2, "credit": 2}
+
+
+async def test_a_wallet_that_another_process_wrote_is_found_out(bench: Bench) -> None:
+    alice, bob = await bench.open_wallet(100), await bench.open_wallet()
+    first, other = 0, len(bench.books) - 1
+    amounts = (10, 70, 20, 1)
+    paid, others, last, too_much = [await bench.open_transfer(alice, bob, n) for n in amounts]
+    for one, by in ((paid, first), (others, other), (last, first)):
+        assert (await bench.take(LegRequest(one, Leg.DEBIT), by)).applied
+    assert (await bench.wallet(alice)).balance == 0
+    refused = await bench.take(LegRequest(too_much, Leg.DEBIT), first)
+    assert refused.code is FailureCode.INSUFFICIENT_FUNDS
+
+
+async def test_nobody_is_refused_by_a_guess(bench: Bench) -> None:
+    alice, bob = await bench.open_wallet(100), await bench.open_wallet()
+    carol = await bench.open_wallet(50)
+    first, other = 0, len(bench.books) - 1
+    spent = await bench.open_transfer(alice, bob, 100)
+    assert (await bench.take(LegRequest(spent, Leg.DEBIT), first)).applied
+    income = await bench.open_transfer(carol, alice, 50)
+    for leg in (Leg.DEBIT, Leg.CREDIT):
+        assert (await bench.take(LegRequest(income, leg), other)).applied
+    again = await bench.open_transfer(alice, bob, 50)  # the first knows of an empty wallet
+    assert (await bench.take(LegRequest(again, Leg.DEBIT), first)).applied
+
+
+async def test_a_wallet_that_was_frozen_meanwhile_pays_nobody(bench: Bench) -> None:
+    alice, bob = await bench.open_wallet(100), await bench.open_wallet()
+    before, after, thawed = [await bench.open_transfer(alice, bob, 10) for _ in range(3)]
+    assert (await bench.take(LegRequest(before, Leg.DEBIT))).applied
+    await bench.set_status(alice, WalletStatus.FROZEN)
+    assert (await bench.take(LegRequest(after, Leg.DEBIT))).code is FailureCode.WALLET_FROZEN
+    await bench.set_status(alice, WalletStatus.ACTIVE)
+    assert (await bench.take(LegRequest(thawed, Leg.DEBIT))).applied
+
+
+def test_wallets_are_guessed_for_as_long_as_it_pays() -> None:
+    before = Snapshot({"trf_1": transfer(5, "trf_1")}, {ALICE: wallet(ALICE, 9)}, {})
+    entries = decide([LegRequest("trf_1", Leg.DEBIT)], before, START).entries
+    recent = RecentWallets()
+    assert recent.guess({ALICE}) is None
+    recent.remember(entries, before)
+    assert recent.guess({ALICE, BOB}) is None
+    guess = recent.guess({ALICE})
+    assert guess is not None
+    assert (guess[ALICE].balance, guess[ALICE].sequence) == (4, 1)
+    recent.was_wrong()
+    without = [recent.guess({ALICE}) for _ in range(FORGIVEN_AFTER + 1)]
+    assert without[:-1] == [None] * FORGIVEN_AFTER
+    assert recent.guess({ALICE})
+    recent.forget([ALICE])
+    assert recent.guess({ALICE}) is None

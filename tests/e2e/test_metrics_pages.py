@@ -14,6 +14,7 @@ from payflow.observability import names
 from tests.e2e.bank import Bank, Person, bank_of
 from tests.e2e.conftest import new_operator
 from tests.e2e.pages import highest, read_pages
+from tests.webhooks.receivers import OK, answering, receiver, status
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 RULES = DEPLOY / "prometheus" / "rules.yml"
@@ -46,6 +47,7 @@ async def test_what_is_asked_for_is_there_and_moves(
     alice, bob = await bank.funded(100_000), await bank.person("bob")
     while_parked = await parked(pair, bank, operator, alice, bob)
     await all_kinds_of_ends(bank, operator, alice, bob)
+    await told_twice(bank, alice)
     after = await read_pages(pair)
 
     found = highest(while_parked, after)
@@ -87,6 +89,20 @@ async def all_kinds_of_ends(bank: Bank, operator: Person, alice: Person, bob: Pe
     for act in ("freeze", "unfreeze"):
         done = await bank.ask("POST", f"/v1/wallets/{bob.wallet_id}/{act}", operator)
         assert done.status_code == 200
+
+
+async def told_twice(bank: Bank, who: Person) -> None:
+    """A subscriber that fails once and takes an event."""
+    async with receiver(answering(status(500), OK)) as subscriber:
+        body = {"url": subscriber.url, "event_types": ["*"]}
+        made = await bank.ask("POST", "/v1/webhook-endpoints", who, body=body)
+        at = f"/v1/webhook-endpoints/{made.json()['id']}"
+        for _ in range(2):
+            assert (await bank.ask("POST", f"{at}/test", who)).is_success
+        async with asyncio.timeout(30):
+            while '"succeeded"' not in (await bank.ask("GET", f"{at}/deliveries", who)).text:
+                await asyncio.sleep(0.1)
+        await bank.ask("DELETE", at, who)
 
 
 async def test_a_route_is_counted_by_its_template(pair: EmbeddedStack, bank: Bank) -> None:

@@ -4,13 +4,15 @@ import asyncio
 import secrets
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
+import pytest
 from pymongo import AsyncMongoClient
 
 from cli.stack import EmbeddedStack
 from tests.e2e.bank import Bank, Person, new_key, order
 from tests.observed.collector import Collector, Exported
+from tests.webhooks.receivers import Receiver, receiver
 
 STEPS = {"RunActivity:debit", "RunActivity:credit", "RunActivity:post"}
 WHOLE = {
@@ -20,6 +22,7 @@ WHOLE = {
     "CompleteWorkflow:Transfer",
     "post legs",
     "PUBLISH",  # Redis: who waits is told
+    "POST webhook",
     *STEPS,
 }
 
@@ -52,8 +55,25 @@ async def send_traced(
     return trace_id, answer.json()["id"]
 
 
-async def test_one_trace_from_the_request_to_the_database(bank: Bank, collector: Collector) -> None:
+@pytest.fixture
+async def subscriber() -> AsyncIterator[Receiver]:
+    async with receiver() as one:
+        yield one
+
+
+async def subscribed(bank: Bank, who: Person, subscriber: Receiver) -> Person:
+    """They want to hear of completed transfers."""
+    body = {"url": subscriber.url, "event_types": ["transfer.completed"]}
+    made = await bank.ask("POST", "/v1/webhook-endpoints", who, body=body)
+    assert made.is_success, made.text
+    return who
+
+
+async def test_one_trace_from_the_request_to_the_subscriber(
+    bank: Bank, collector: Collector, subscriber: Receiver
+) -> None:
     alice, bob = await bank.funded(100), await bank.person("bob")
+    await subscribed(bank, alice, subscriber)
     trace_id, _ = await send_traced(bank, alice, bob)
 
     spans = await collector.until(trace_id, has(*WHOLE))
@@ -67,12 +87,21 @@ async def test_one_trace_from_the_request_to_the_database(bank: Bank, collector:
     assert {span.role for span in commands} == {"api", "worker"}
     assert any(under(by_id, span, "post legs") for span in commands)
     assert any(under(by_id, span, "POST /v1/transfers") for span in commands)
+    (delivery,) = [span for span in spans if span.name == "POST webhook"]
+    assert under(by_id, delivery, "RunActivity:post")
+    # the subscriber learns nothing of our traces
+    assert [trace_id in str(request) for request in subscriber.requests] == [False]
 
 
 async def test_the_trace_goes_on_when_the_worker_is_killed(
-    watched: EmbeddedStack, bank: Bank, operator: Person, collector: Collector
+    watched: EmbeddedStack,
+    bank: Bank,
+    operator: Person,
+    collector: Collector,
+    subscriber: Receiver,
 ) -> None:
     alice, bob = await bank.funded(100), await bank.person("bob")
+    await subscribed(bank, alice, subscriber)
     rule = {"step": "credit", "failure_type": "error", "failure_rate": 1}
     await bank.rehearse(operator, rule)
     trace_id, transfer_id = await send_traced(bank, alice, bob, wait=False)

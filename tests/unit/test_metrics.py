@@ -14,7 +14,15 @@ from payflow.domain.errors import BooksUnavailable
 from payflow.domain.ledger import Leg, LegRequest
 from payflow.domain.money import Money
 from payflow.domain.movements import Movement, MovementKind
-from payflow.domain.observing import UNOBSERVED, Answer, Attempt, Observer, Standing, WalletAct
+from payflow.domain.observing import (
+    UNOBSERVED,
+    Answer,
+    Attempt,
+    Delivered,
+    Observer,
+    Standing,
+    WalletAct,
+)
 from payflow.domain.ports import Origin
 from payflow.domain.transfers import TransferStatus
 from payflow.observability import names
@@ -78,6 +86,12 @@ async def everything() -> Metrics:
     metrics.tried(Attempt("debit", "fast", 1, 0.01, answered=False))
     metrics.tried(Attempt("debit", "fast", 2, 0.01, answered=True))
     metrics.answered(Answer("POST", "/v1/transfers", 201, 0.05))
+    metrics.leads(now=True)
+    metrics.placed([START, START])
+    with metrics.delivering(None):
+        pass
+    metrics.delivered(Delivered(0.02, arrived_after_s=0.5))
+    metrics.delivered(Delivered(15.0))
     census = FakeCensus(Standing({TransferStatus.DEBITED: 3}, parked=1))
     metrics.look_at(census, [FakeProbe("mongo"), FakeProbe("redis", answers=False)])
     return metrics
@@ -135,6 +149,16 @@ async def test_what_the_books_do_not_say_is_not_made_up() -> None:
 
     assert math.isnan(found["payflow_transfers_parked", ()])
     assert not [name for name, _ in found if name == "payflow_transfers_in_flight"]
+
+
+async def test_what_did_not_arrive_has_no_lag() -> None:
+    found = await samples(await everything())
+
+    for outcome in ("succeeded", "failed"):
+        assert found["payflow_webhook_attempts_total", (("outcome", outcome),)] == 1
+    assert found["payflow_webhook_delivery_lag_seconds_count", ()] == 1
+    assert found["payflow_webhook_delivery_lag_seconds_sum", ()] == 0.5
+    assert found["payflow_feed_events_total", ()] == 2
 
 
 async def test_a_dependency_is_up_or_it_is_not() -> None:
