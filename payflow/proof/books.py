@@ -1,6 +1,6 @@
 """The books proved: every invariant asked in one snapshot, with what was found against each."""
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -96,8 +96,3 @@ async def _first(findings: AsyncIterator[Finding]) -> list[Finding]:
         if len(found) == FINDINGS_AT_MOST:
             break
     return found
-
-
-def by_rule(proven: Collection[Proven]) -> Mapping[Invariant, Proven]:
-    """The same by invariant."""
-    return {one.invariant: one for one in proven}

@@ -39,7 +39,7 @@ class TemporalUi:
         """The page of one workflow, when its actions and its steps are there."""
         self._driver.get(f"{self._home}/{quote(workflow_id, safe='')}")
         self._until(lambda: self._visible("//button[contains(., 'More Actions')]"))
-        self._until(lambda: self._visible("//*[contains(text(), 'Auto Refresh')]"))
+        self._until(lambda: self._visible("//button[@data-testid='pause']"))
         self._until(lambda: self._visible("//button[contains(., 'credit')]"))
 
     def fill_in_update(self, name: str, data: Mapping[str, object]) -> None:
@@ -51,6 +51,9 @@ class TemporalUi:
         field = self._until(lambda: self._visible(f"{_DIALOG}//*[@contenteditable='true']"))
         field.click()
         field.send_keys(json.dumps(data))
+        # the field lays its text out when it is left, and moves what is below it
+        self._click(f"{_DIALOG}//h3")
+        self._until(lambda: field.text.count("\n") > len(data) or None)
         self._until(lambda: self._visible(f"{_DIALOG}//button[@type='submit' and not(@disabled)]"))
 
     def submit_update(self) -> None:

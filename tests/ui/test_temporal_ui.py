@@ -24,7 +24,8 @@ PARKED = f"{NEEDS_ATTENTION.name} = true"
 GOOD = 6
 PICTURES = Path(__file__).parents[2] / "docs" / "img"
 PICTURE_BYTES = 150_000
-ORDER = asdict(OperatorOrder("operator@example.com", "bank confirms, ticket 4711"))
+OLIVIA = "olivia@example.com"
+ORDER = asdict(OperatorOrder(OLIVIA, "ticket 4711: the bank confirms"))
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Broken:
 @pytest.fixture(scope="module")
 async def broken(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Broken]:
     async with stack_in(tmp_path_factory.mktemp("ui"), ALL_IN_ONE) as stack, bank_of(stack) as bank:
-        operator = await new_operator(stack, bank)
+        operator = await new_operator(stack, bank, OLIVIA)
         alice, bob = await bank.funded(100_000), await bank.person("bob")
         rule = {"step": "credit", "failure_type": "error", "failure_rate": 1}
         await bank.rehearse(operator, rule)
