@@ -6,7 +6,7 @@ from typing import Any
 
 from temporalio import activity
 
-from payflow.domain.ledger import Leg, LegRequest, StepAnswer, Tombstone
+from payflow.domain.ledger import Leg, LegRequest, SettledOutside, StepAnswer, Tombstone
 from payflow.domain.ports import Books, Origin
 from payflow.domain.transfers import TransferStatus
 
@@ -20,11 +20,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """Which leg to settle: found is the answer, absent it is voided for ever."""
+    """Which leg to settle: found is the answer; absent it is voided, or settled outside."""
 
     transfer_id: str
     leg: Leg
-    tombstone: Tombstone
+    tombstone: Tombstone | None = None
+    outside: SettledOutside | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,12 @@ class LedgerActivities:
     async def settle(self, settlement: Settlement) -> StepAnswer:
         """Find what a step in doubt did, or make sure that it never does."""
         return await self._take(
-            LegRequest(settlement.transfer_id, settlement.leg, settlement.tombstone)
+            LegRequest(
+                settlement.transfer_id,
+                settlement.leg,
+                settlement.tombstone,
+                outside=settlement.outside,
+            )
         )
 
     @activity.defn

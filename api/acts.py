@@ -1,4 +1,4 @@
-"""Operators' acts: done, and written down with what came of them."""
+"""Operators' acts: written down, then done, then completed with what came of them."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from api.dependencies import Operator, request_id_of
 from api.parts import parts_of
 from payflow.domain.errors import PayflowError
-from payflow.domain.ports import AuditLog, OperatorAct
+from payflow.domain.repair_ports import AuditLog, OperatorAct
 from payflow.domain.users import Principal
 
 T = TypeVar("T")
@@ -28,26 +28,33 @@ class OperatorAtWork:
     request_id: str
 
     async def does(
+        self, verb: str, subject_id: str, reason: str, work: Callable[[], Awaitable[T]]
+    ) -> T:
+        """The result of the work, whose line in the audit log is written first.
+
+        A crash in between leaves a line without an act, never an act without a line. A refusal
+        is on record as well.
+        """
+        return await self.does_as(verb, subject_id, reason, lambda _: work())
+
+    async def does_as(
         self,
         verb: str,
         subject_id: str,
         reason: str,
-        work: Awaitable[T],
+        work: Callable[[str], Awaitable[T]],
         outcome: Callable[[T], str] = _done,
     ) -> T:
-        """The result of the work, once the act is in the audit log; so is a refusal."""
+        """The same for work that goes by the id of its line."""
+        act = OperatorAct(self.principal.user_id, verb, subject_id, reason, self.request_id)
+        act_id = await self.log.begin(act)
         try:
-            result = await work
+            result = await work(act_id)
         except PayflowError as refusal:
-            await self._record(verb, subject_id, reason, refusal.code)
+            await self.log.finish(act_id, refusal.code)
             raise
-        await self._record(verb, subject_id, reason, outcome(result))
+        await self.log.finish(act_id, outcome(result))
         return result
-
-    async def _record(self, verb: str, subject_id: str, reason: str, outcome: str) -> None:
-        actor_id = self.principal.user_id
-        act = OperatorAct(actor_id, verb, subject_id, reason, outcome, self.request_id)
-        await self.log.record(act)
 
 
 async def _at_work(request: Request, operator: Operator) -> OperatorAtWork:

@@ -19,6 +19,7 @@ from api.v1 import (
     batches,
     events,
     movements,
+    repairs,
     simulation,
     transfers,
     users,
@@ -65,7 +66,7 @@ def create_app(
     app.state.parts = _parts(settings, storage, sagas, couriers, probes)
     # routes are tried in this order, about 3 µs each: what is called most comes first
     for resource in (
-        *(transfers, movements, wallets, batches, events),
+        *(transfers, repairs, movements, wallets, batches, events),
         *(auth, users, webhooks, health),
     ):
         app.include_router(resource.router)

@@ -14,13 +14,13 @@ from payflow.domain.event_ports import Feed
 from payflow.domain.observing import Observer
 from payflow.domain.ports import (
     Accounts,
-    AuditLog,
     Probe,
     Rehearsal,
     Sagas,
     Transfers,
     Wallets,
 )
+from payflow.domain.repair_ports import AuditLog
 from payflow.webhooks.subscriptions import Subscriptions
 
 

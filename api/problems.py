@@ -91,6 +91,29 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "transfer_terminal": Kind(409, "Transfer has ended", "Transfer trf_… has ended."),
         "nothing_to_retry": Kind(409, "Nothing to retry", "No step of the transfer waits."),
+        "transfer_paused": Kind(
+            409, "Transfer is paused", "Transfer trf_… is paused; resume it first."
+        ),
+        "leg_not_pending": Kind(
+            409, "Leg is not pending", "Transfer trf_… does not wait for its credit."
+        ),
+        "second_operator_required": Kind(
+            409, "Second operator required", "Another operator must approve it by the same call."
+        ),
+        "operator_unknown": Kind(
+            409, "Operator unknown", "There is no active operator alice@example.com."
+        ),
+        "illegal_move": Kind(
+            409, "Illegal move", "credit of trf_…: it is bound to the rest of its atomic batch"
+        ),
+        "reason_required": Kind(
+            422, "Reason required", "Say who you are (operator) and why (reason)."
+        ),
+        "resolve_invalid": Kind(
+            422,
+            "Resolution invalid",
+            "A refund cannot be 'not_done': the money has to go somewhere.",
+        ),
         "workflow_cannot_run": Kind(
             409, "Workflow cannot run", "The workflow of the transfer does not answer."
         ),

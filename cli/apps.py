@@ -16,6 +16,7 @@ from cli.servers import until
 # Workers drain for 30 s; a second or five more for the rest of the process.
 DRAIN_GRACE_S = 35.0
 READY_FILE = "PAYFLOW_READY_FILE"
+PUBLIC_URL = "PAYFLOW_PUBLIC_URL"  # links in Temporal's UI lead to the first API
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +47,15 @@ def app_specs(
 ) -> list[ChildSpec]:
     """The layout's children; those with an HTTP door have a port, all have one for metrics."""
     specs = []
+    public: dict[str, str] = {}
     for name, role in layout.roles:
         port = None
         if role in ("serve", "api"):
             port = ports.claim("api" if role == "serve" else name)
+            public = public or {PUBLIC_URL: f"http://{LOOPBACK}:{port}"}
         metrics_port = port or ports.claim(f"{name}-metrics")
         command = (sys.executable, "-m", layout.program, role)
-        specs.append(_app(name, command, (port, metrics_port), folder, env))
+        specs.append(_app(name, command, (port, metrics_port), folder, {**public, **env}))
     return specs
 
 

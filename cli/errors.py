@@ -20,6 +20,12 @@ class CliError(Exception):
         self.exit_code = exit_code
 
 
+def first_of(group: BaseExceptionGroup[BaseException]) -> str:
+    """The words of the first error in a group, however deep."""
+    first = group.exceptions[0]
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else str(first)
+
+
 def told_plainly(command: Callable[P, R]) -> Callable[P, R]:
     """Let the command end with its ``CliError`` as one line on stderr."""
 

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.errors import told_plainly
+from cli.errors import CliError, first_of, told_plainly
+from cli.transfers_app import app as transfers
 from payflow.settings import Settings
 
 app = typer.Typer(
@@ -22,6 +23,7 @@ operators = typer.Typer(help="The people who repair sagas.", no_args_is_help=Tru
 app.add_typer(operators, name="operator")
 webhooks = typer.Typer(help="Signed events to other people's programs.", no_args_is_help=True)
 app.add_typer(webhooks, name="webhooks")
+app.add_typer(transfers, name="transfers")
 
 
 @app.command()
@@ -158,14 +160,18 @@ def rotate_keys() -> None:
 
 def _run(process: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
     from cli.configuration import load_settings
+    from temporal.search_attributes import SearchAttributesDiffer
 
     settings = load_settings()
-    if sys.platform == "win32":
-        asyncio.run(process(settings))
-    else:
-        import uvloop
+    try:
+        if sys.platform == "win32":
+            asyncio.run(process(settings))
+        else:
+            import uvloop
 
-        uvloop.run(process(settings))
+            uvloop.run(process(settings))
+    except* SearchAttributesDiffer as differ:
+        raise CliError(first_of(differ)) from None
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from temporal.client import connect
 from temporal.couriers import TemporalCouriers
 from temporal.probe import TemporalProbe
 from temporal.sagas import TemporalSagas
+from temporal.wording import Links
 from workers.pickup import PickUp
 from workers.relay import Relay
 from workers.running import wait_for_temporal
@@ -105,7 +106,8 @@ async def _lazy_sagas(settings: Settings) -> TemporalSagas:
 
 
 def _sagas_over(client: Client, settings: Settings) -> TemporalSagas:
-    return TemporalSagas(client, park_after_s=settings.park_after_s)
+    links = Links(settings.public_url.rstrip("/"), settings.runbook_url)
+    return TemporalSagas(client, park_after_s=settings.park_after_s, links=links)
 
 
 async def _serve(

@@ -41,6 +41,16 @@ class Settings(BaseSettings):
     api_host: str = Field("127.0.0.1", description="Address the API listens on.")
     api_port: int = Field(8000, ge=0, le=65_535, description="Port of the API; 0 picks a free one.")
 
+    public_url: str = Field(
+        "",
+        description="Address people reach the API at, such as `https://pay.example.com`: for the "
+        "links in Temporal's UI.",
+    )
+    runbook_url: str = Field(
+        "docs/operations.md",
+        description="Where operators read what to do, for the same links.",
+    )
+
     mongo_url: str = Field(
         "mongodb://127.0.0.1:27017/?replicaSet=rs0",
         description="MongoDB, a replica set always (transactions, change streams).",

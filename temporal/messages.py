@@ -22,10 +22,30 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class OperatorOrder:
-    """An operator's verb: who, and why. Both are required."""
+    """An operator's verb: who (id or email address), and why. Both are required.
 
-    actor: str
-    reason: str
+    ``dry_run``: do nothing, and say what it would post.
+    """
+
+    operator: str = ""
+    reason: str = ""
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResolveOrder:
+    """The verb ``resolve``: of which leg (``credit``, ``refund``), and with what ``outcome``.
+
+    ``settled_outside``: its money was brought where it belongs by other means. ``not_done``: it
+    never happened (a credit only). ``evidence`` says where that can be seen.
+    """
+
+    operator: str = ""
+    reason: str = ""
+    leg: str = ""
+    outcome: str = ""
+    evidence: str = ""
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,12 @@ TRANSFER_WORKFLOW = "Transfer"
 BATCH_WORKFLOW = "Batch"
 DELIVERY_WORKFLOW = "WebhookDelivery"
 
+# an operator's verbs: what one sends from the Temporal UI, its CLI, or through our API
 RETRY_UPDATE = "retry"
 REFUND_UPDATE = "refund"
+RESOLVE_UPDATE = "resolve"
+PAUSE_UPDATE = "pause"
+RESUME_UPDATE = "resume"
 WAKE_SIGNAL = "wake"
 
 NEEDS_ATTENTION = SearchAttributeKey.for_bool("PayflowNeedsAttention")

@@ -64,6 +64,22 @@ PARKED_LANE = Lane(
     retry=RetryPolicy(initial_interval=timedelta(minutes=1), backoff_coefficient=1.0),
 )
 
+# An operator's act is written down before it is done; what cannot be written within a minute is
+# not done, and the operator is told so.
+RECORD_LANE = Lane(
+    start_to_close=_STEP_TIMEOUT,
+    altogether=timedelta(minutes=1),
+    retry=RetryPolicy(
+        initial_interval=timedelta(milliseconds=200),
+        backoff_coefficient=2.0,
+        maximum_interval=timedelta(seconds=5),
+    ),
+)
+
+# A step that is silent for so long is listed among those that are retried: a minute is longer
+# than an election, and shorter than the time after which it parks.
+LISTED_AFTER = timedelta(minutes=1)
+
 # Items of a batch that one activity takes, in one transaction: about 0.3 s in which their
 # wallets are held; the round trips of an activity are a tenth of that.
 BATCH_CHUNK = 500

@@ -1,5 +1,6 @@
 """The ``Sagas`` port over Temporal: the workflows of transfers and batches, started, spoken to."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from loguru import logger
@@ -23,27 +24,53 @@ from payflow.domain.errors import (
     TransferTerminal,
     WorkflowCannotRun,
 )
+from payflow.domain.repair_errors import VerbRefused
+from payflow.domain.repairs import RepairAnswer, RepairOrder, Verb
 from payflow.domain.transfers import Transfer
 from payflow.observability.context import note
 from temporal import policies
-from temporal.messages import BatchStory, OperatorOrder, TransferStory
+from temporal.messages import BatchStory, OperatorOrder, ResolveOrder, TransferStory
 from temporal.names import (
     BATCH_WORKFLOW,
-    REFUND_UPDATE,
-    RETRY_UPDATE,
     TRANSFER_WORKFLOW,
     TRANSFERS_QUEUE,
     batch_workflow_id,
     transfer_workflow_id,
 )
-from temporal.search_attributes import at_start
+from temporal.search_attributes import amount_band, at_start
+from temporal.wording import Links, static_details, static_summary
+
+# What a saga may answer an operator's verb with, by code; anything else is a bug over there.
+REFUSALS = frozenset(
+    {
+        "illegal_move",
+        "leg_not_pending",
+        "nothing_to_retry",
+        "operator_unknown",
+        "reason_required",
+        "resolve_invalid",
+        "second_operator_required",
+        "transfer_paused",
+        "transfer_terminal",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What Temporal shows of a workflow from its first moment."""
+
+    attributes: TypedSearchAttributes = TypedSearchAttributes.empty
+    summary: str | None = None
+    details: str | None = None
 
 
 class TemporalSagas:
-    """Starts, retries and refunds transfers."""
+    """Starts transfers and batches, and passes operators' verbs on to transfers."""
 
-    def __init__(self, client: Client, *, park_after_s: int) -> None:
+    def __init__(self, client: Client, *, park_after_s: int, links: Links | None = None) -> None:
         self._client = client
+        self._links = links or Links()
         self._eager = False
         self._park_after_s = park_after_s
 
@@ -86,7 +113,7 @@ class TemporalSagas:
             self._story(transfer),
             transfer_workflow_id(transfer.id),
             request_id,
-            at_start(transfer),
+            self._said_of(transfer),
         )
 
     async def _start(
@@ -95,7 +122,7 @@ class TemporalSagas:
         story: TransferStory | BatchStory,
         workflow_id: str,
         request_id: str | None,
-        attributes: TypedSearchAttributes = TypedSearchAttributes.empty,
+        said: _Said = _Said(),
     ) -> None:
         try:
             await self._client.start_workflow(
@@ -107,7 +134,9 @@ class TemporalSagas:
                 id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
                 task_timeout=policies.WORKFLOW_TASK_TIMEOUT,
                 rpc_timeout=policies.START_RPC_TIMEOUT,
-                search_attributes=attributes,
+                search_attributes=said.attributes,
+                static_summary=said.summary,
+                static_details=said.details,
                 memo={"request_id": request_id} if request_id else None,
                 request_eager_start=self._eager,
             )
@@ -115,17 +144,14 @@ class TemporalSagas:
             # it is accepted and in the books; Temporal being away delays it only
             logger.warning("{} not started, the sweep will: {!r}", workflow_id, error)
 
-    async def retry(self, transfer: Transfer, *, actor: str, reason: str) -> None:
-        """Run the pending step now."""
-        if transfer.status.is_terminal or await self._waits_for_its_batch(transfer):
-            raise NothingToRetry(transfer.id)
-        await self._update(transfer, RETRY_UPDATE, OperatorOrder(actor, reason))
-
-    async def refund(self, transfer: Transfer, *, actor: str, reason: str) -> str | None:
-        """Settle the pending step and give the money back."""
-        if transfer.status.is_terminal:
+    async def repair(self, transfer: Transfer, order: RepairOrder) -> RepairAnswer:
+        """Ask the saga for an operator's verb."""
+        if order.verb is Verb.RETRY:
+            if transfer.status.is_terminal or await self._waits_for_its_batch(transfer):
+                raise NothingToRetry(transfer.id)
+        elif transfer.status.is_terminal:
             raise TransferTerminal(transfer.id, transfer.status)
-        return await self._update(transfer, REFUND_UPDATE, OperatorOrder(actor, reason))
+        return await self._update(transfer, order)
 
     async def _waits_for_its_batch(self, transfer: Transfer) -> bool:
         """Whether it is an item that has not been left to a saga of its own."""
@@ -140,8 +166,9 @@ class TemporalSagas:
             raise WorkflowCannotRun(transfer.id) from error
         return found.status is not WorkflowExecutionStatus.RUNNING
 
-    async def _update(self, transfer: Transfer, verb: str, order: OperatorOrder) -> str | None:
+    async def _update(self, transfer: Transfer, order: RepairOrder) -> RepairAnswer:
         note(workflow_id=transfer.workflow_id)
+        said = self._said_of(transfer)
         # with start: a workflow that was terminated or deleted hears the verb as well
         start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
             TRANSFER_WORKFLOW,
@@ -151,14 +178,17 @@ class TemporalSagas:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             task_timeout=policies.WORKFLOW_TASK_TIMEOUT,
-            search_attributes=at_start(transfer),
+            search_attributes=said.attributes,
+            static_summary=said.summary,
+            static_details=said.details,
         )
         try:
-            answer: str | None = await self._client.execute_update_with_start_workflow(
-                verb,
-                order,
+            answer: RepairAnswer = await self._client.execute_update_with_start_workflow(
+                order.verb.value,
+                _message(order),
+                id=order.act_id or None,
                 start_workflow_operation=start,
-                result_type=str | None,  # type: ignore[arg-type]  # a union is a form, not a type
+                result_type=RepairAnswer,
                 rpc_timeout=policies.VERB_RPC_TIMEOUT,
             )
         except WorkflowUpdateFailedError as failed:
@@ -170,12 +200,25 @@ class TemporalSagas:
     def _story(self, transfer: Transfer) -> TransferStory:
         return TransferStory(transfer_id=transfer.id, park_after_s=self._park_after_s)
 
+    def _said_of(self, transfer: Transfer) -> _Said:
+        return _Said(
+            at_start(transfer),
+            static_summary(transfer, amount_band(transfer.money.amount_minor)),
+            static_details(transfer.id, self._links),
+        )
+
+
+def _message(order: RepairOrder) -> OperatorOrder | ResolveOrder:
+    if order.resolve is None:
+        return OperatorOrder(order.operator, order.reason, order.dry_run)
+    said = order.resolve
+    return ResolveOrder(
+        order.operator, order.reason, said.leg, said.outcome, said.evidence, order.dry_run
+    )
+
 
 def _refusal(failed: WorkflowUpdateFailedError, transfer: Transfer) -> Exception:
     cause = failed.cause
-    kind = cause.type if isinstance(cause, ApplicationError) else None
-    if kind == NothingToRetry.__name__:
-        return NothingToRetry(transfer.id)
-    if kind == TransferTerminal.__name__:
-        return TransferTerminal(transfer.id, transfer.status)
+    if isinstance(cause, ApplicationError) and cause.type in REFUSALS:
+        return VerbRefused(cause.type, cause.message)
     return WorkflowCannotRun(transfer.id)

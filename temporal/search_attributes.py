@@ -15,12 +15,28 @@ from payflow.domain.transfers import Transfer
 from temporal import names
 
 
+class SearchAttributesDiffer(Exception):
+    """An attribute of our name has another type here; nothing could be found by it."""
+
+
 async def missing_search_attributes(client: Client) -> list[str]:
-    """The attributes our queries need and the namespace lacks."""
+    """The attributes our queries need and the namespace lacks.
+
+    Raises:
+        SearchAttributesDiffer: one is there with another type; says which, and what would be right.
+    """
     listed = await client.operator_service.list_search_attributes(
         ListSearchAttributesRequest(namespace=client.namespace)
     )
-    return [key.name for key in names.SEARCH_ATTRIBUTES if key.name not in listed.custom_attributes]
+    found = listed.custom_attributes
+    for key in names.SEARCH_ATTRIBUTES:
+        if key.name in found and int(found[key.name]) != int(key.indexed_value_type):
+            raise SearchAttributesDiffer(
+                f"search attribute {key.name} of namespace {client.namespace} is "
+                f"{_type_name(found[key.name])} and must be {_type_name(key.indexed_value_type)}: "
+                f"`temporal operator search-attribute remove --name {key.name}`, then start again"
+            )
+    return [key.name for key in names.SEARCH_ATTRIBUTES if key.name not in found]
 
 
 async def ensure_search_attributes(client: Client) -> None:
@@ -45,6 +61,11 @@ async def add_search_attributes(client: Client, wanted: Collection[str]) -> None
     except RPCError as error:
         if error.status is not RPCStatusCode.ALREADY_EXISTS:
             raise
+
+
+def _type_name(indexed_value_type: int) -> str:
+    name = IndexedValueType.Name(IndexedValueType.ValueType(indexed_value_type))
+    return name.removeprefix("INDEXED_VALUE_TYPE_").capitalize()
 
 
 def at_start(transfer: Transfer) -> TypedSearchAttributes:

@@ -111,7 +111,7 @@ class TroubledBooks:
     async def take(self, leg: LegRequest, origin: Origin) -> StepAnswer:
         self.attempts.append(leg)
         self.attempted.set()
-        settles = leg.tombstone is not None
+        settles = leg.settles
         if not settles and (leg.leg in self.down or leg.transfer_id in self.down_for):
             raise ConnectionError("the books are away")
         if not settles and self.before[leg.leg]:

@@ -5,6 +5,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.batches import BatchActivities
 from activities.ledger import LedgerActivities
+from activities.repairs import RepairActivities
 from payflow.domain.ports import Sagas
 from payflow.storage.factory import Storage
 from temporal.names import TRANSFERS_QUEUE
@@ -28,6 +29,7 @@ def transfer_worker(client: Client, storage: Storage, sagas: Sagas) -> Worker:
         workflows=[TransferWorkflow, BatchWorkflow],
         activities=[
             *LedgerActivities(storage.books).all(),
+            *RepairActivities(storage.repairs).all(),
             *BatchActivities(storage.books, storage.batch_work, sagas).all(),
         ],
         workflow_runner=UnsandboxedWorkflowRunner(),

@@ -6,19 +6,19 @@ is tried again under the same key, in the next lane, for as long as it takes.
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, FailureError
+from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.ledger import LedgerActivities, Parking, Settlement, Step
-    from payflow.domain.ledger import LEAVES, Leg, StepAnswer, Tombstone
-    from payflow.domain.transfers import FailureCode
-    from temporal.messages import OperatorOrder, TransferStory
-    from temporal.names import FAILING_STEP, NEEDS_ATTENTION, STATE
+    from activities.ledger import LedgerActivities, Settlement, Step
+    from payflow.domain.ledger import Leg, SettledOutside, StepAnswer, Tombstone
+    from temporal.messages import TransferStory
     from temporal.policies import FAST_LANE, PARKED_LANE, Lane, durable_lane
+    from temporal.wording import being_tried
+    from workflows.board import Board
 
 _VERBS: dict[Leg, Callable[[LedgerActivities, Step], Any]] = {
     Leg.DEBIT: LedgerActivities.debit,
@@ -29,12 +29,19 @@ _VERBS: dict[Leg, Callable[[LedgerActivities, Step], Any]] = {
 
 
 class Steps:
-    """Asks the books step by step, and listens to operators meanwhile."""
+    """Asks the books step by step, and listens to operators meanwhile.
 
-    def __init__(self, story: TransferStory) -> None:
+    ``on_cancellation`` hears of a cancellation request (the UI's *Cancel*), which ends nothing.
+    """
+
+    def __init__(self, story: TransferStory, on_cancellation: Callable[[], None]) -> None:
         self._transfer_id = story.transfer_id
         self._lanes = (FAST_LANE, durable_lane(story.park_after_s), PARKED_LANE)
+        self._board = Board(story.transfer_id, timedelta(seconds=story.park_after_s))
+        self._on_cancellation = on_cancellation
         self._tombstone: Tombstone | None = None
+        self._outside: tuple[Leg, SettledOutside] | None = None
+        self._held_by: tuple[str, str] | None = None
         self._interrupted = False
         self.pending: Leg | None = None
 
@@ -43,43 +50,64 @@ class Steps:
         self.pending = leg
         lanes = iter(self._lanes)
         lane = next(lanes)
-        mark: asyncio.Task[None] | None = None
-        while True:
+        answer: StepAnswer | None = None
+        while answer is None:
+            await self._while_held(leg)
             try:
                 answer = await self._attempt(leg, lane)
-            except FailureError:  # a local step fails as itself, an ordinary one wrapped
+            except FailureError as failure:  # a local step's own, an ordinary one's wrapped
                 if lane is PARKED_LANE:
                     raise  # it tries for ever; the sweep starts a story that ends like this
                 lane = next(lanes)
-                mark = self._park(leg) if lane is PARKED_LANE else None
-            else:
-                if answer is not None:
-                    break
+                show = self._board.parked if lane is PARKED_LANE else self._board.retrying
+                show(leg, failure)
         self.pending = None
-        if mark is not None:
-            mark.cancel()
-            _unpark()
+        self._board.clear()
         return answer
 
     def try_now(self) -> None:
         """Do not wait for the back-off: start a new attempt of the pending step."""
         self._interrupted = True
 
-    def send_home(self, order: OperatorOrder) -> None:
+    def send_home(self, tombstone: Tombstone) -> None:
         """From now on settle what is in doubt instead of taking it."""
-        if self._tombstone is None:
-            self._tombstone = Tombstone(
-                FailureCode.CANCELLED_BY_OPERATOR, order.actor, order.reason
-            )
-            self._interrupted = True
+        self._tombstone = self._tombstone or tombstone
+        self._held_by = None
+        self._interrupted = True
+
+    def settle_outside(self, leg: Leg, outside: SettledOutside) -> None:
+        """Post the leg as settled outside, unless it has its answer."""
+        self._outside = (leg, outside)
+        self._held_by = None
+        self._interrupted = True
+
+    @property
+    def is_held(self) -> bool:
+        """Whether an operator has paused it."""
+        return self._held_by is not None
+
+    def hold(self, operator: str, reason: str) -> None:
+        """Try nothing more until released; the step under way may still answer."""
+        self._held_by = (operator, reason)
+        self._interrupted = True
+
+    def release(self) -> None:
+        """Go on."""
+        self._held_by = None
 
     async def until(self, happened: Callable[[], bool]) -> None:
-        """Wait; a cancellation request (the UI's *Cancel*) is taken as the verb ``refund``."""
+        """Wait; a cancellation request is passed on, and the waiting goes on."""
         while not happened():
             try:
                 await workflow.wait_condition(happened)
             except asyncio.CancelledError:
-                self.send_home(OperatorOrder("temporal", "cancellation requested in Temporal"))
+                self._on_cancellation()
+
+    async def _while_held(self, leg: Leg) -> None:
+        if self._held_by is not None:
+            self._board.paused(leg, *self._held_by)
+            await self.until(lambda: self._held_by is None)
+            self._board.resumed()
 
     async def _attempt(self, leg: Leg, lane: Lane) -> StepAnswer | None:
         """The step's answer in this lane, or None when an operator interrupted it.
@@ -99,15 +127,10 @@ class Steps:
         return trying.result() if answered else None
 
     async def _run(self, leg: Leg, lane: Lane) -> StepAnswer:
-        step: Callable[..., Any] = _VERBS[leg]
-        order: Step | Settlement = Step(self._transfer_id)
-        if self._tombstone is not None and leg.can_be_refused:
-            step = LedgerActivities.settle
-            order = Settlement(self._transfer_id, leg, self._tombstone)
+        step, order = self._asked(leg)
+        local = lane is FAST_LANE
         start = (
-            workflow.execute_local_activity_method
-            if lane is FAST_LANE
-            else workflow.execute_activity_method
+            workflow.execute_local_activity_method if local else workflow.execute_activity_method
         )
         answer: StepAnswer = await start(
             step,
@@ -115,31 +138,14 @@ class Steps:
             start_to_close_timeout=lane.start_to_close,
             schedule_to_close_timeout=lane.altogether,
             retry_policy=lane.retry,
+            summary=None if local else being_tried(leg),
         )
         return answer
 
-    def _park(self, leg: Leg) -> asyncio.Task[None]:
-        """Show the saga to operators: in Temporal at once, in the books when they answer."""
-        workflow.upsert_search_attributes(
-            [
-                NEEDS_ATTENTION.value_set(True),
-                FAILING_STEP.value_set(leg),
-                STATE.value_set(LEAVES[leg]),
-            ]
-        )
-        return asyncio.create_task(self._mark(leg))
-
-    async def _mark(self, leg: Leg) -> None:
-        with suppress(ActivityError):  # cancelled once the step has answered
-            await workflow.execute_activity_method(
-                LedgerActivities.park,
-                Parking(self._transfer_id, LEAVES[leg]),
-                start_to_close_timeout=PARKED_LANE.start_to_close,
-                retry_policy=PARKED_LANE.retry,
-            )
-
-
-def _unpark() -> None:
-    workflow.upsert_search_attributes(
-        [NEEDS_ATTENTION.value_unset(), FAILING_STEP.value_unset(), STATE.value_unset()]
-    )
+    def _asked(self, leg: Leg) -> tuple[Callable[..., Any], Step | Settlement]:
+        if self._outside is not None and self._outside[0] is leg:
+            settlement = Settlement(self._transfer_id, leg, outside=self._outside[1])
+            return LedgerActivities.settle, settlement
+        if self._tombstone is not None and leg.can_be_refused:
+            return LedgerActivities.settle, Settlement(self._transfer_id, leg, self._tombstone)
+        return _VERBS[leg], Step(self._transfer_id)

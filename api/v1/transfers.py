@@ -1,11 +1,10 @@
-"""Transfers: accepted, read, listed, and repaired by operators."""
+"""Transfers: accepted, read and listed."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse
 
-from api.acts import Acting
 from api.dependencies import Viewer, request_id_of
 from api.idempotency import PARAMETER as IDEMPOTENCY_KEY
 from api.idempotency import Claim
@@ -13,10 +12,10 @@ from api.pages import id_after, page_object
 from api.parts import Ask, Parts
 from api.preferences import PARAMETER as PREFER
 from api.preferences import Wait
-from api.problems import BODY, KEYED, OPERATOR, USER, documented
+from api.problems import BODY, KEYED, USER, documented
 from api.v1.answers import ListAnswer, TransferAnswer, answer
 from api.v1.fields import TransferId
-from api.v1.schemas import NewTransfer, OperatorReason, TransferQuery
+from api.v1.schemas import NewTransfer, TransferQuery
 from payflow.domain.errors import Trouble
 from payflow.domain.identifiers import Prefix
 from payflow.domain.ports import Written
@@ -26,7 +25,6 @@ from payflow.observability.context import note
 
 router = APIRouter(prefix="/v1/transfers", tags=["transfers"])
 
-_VERB = (*OPERATOR, *BODY, "transfer_not_found", "workflow_cannot_run")
 _HEADERS = {
     "Location": {"description": "The transfer's address.", "schema": {"type": "string"}},
     "Idempotent-Replayed": {
@@ -108,38 +106,6 @@ async def list_transfers(
 async def read_transfer(transfer_id: TransferId, viewer: Viewer, ask: Ask) -> JSONResponse:
     """A transfer the caller is a party of; an operator reads any."""
     return answer(transfer_object(await ask.transfers.get(transfer_id, viewer)))
-
-
-@router.post(
-    "/{transfer_id}/retry",
-    response_model=TransferAnswer,
-    summary="Retry the pending step",
-    responses=documented(*_VERB, "nothing_to_retry"),
-)
-async def retry(
-    transfer_id: TransferId, body: OperatorReason, operator: Acting, ask: Ask
-) -> JSONResponse:
-    """Run the pending step now instead of when its back-off ends. Operators only."""
-    transfer = await ask.transfers.get(transfer_id, operator.principal)
-    work = ask.sagas.retry(transfer, actor=operator.principal.user_id, reason=body.reason)
-    await operator.does("retry", transfer_id, body.reason, work)
-    return answer(transfer_object(await ask.transfers.get(transfer_id, operator.principal)))
-
-
-@router.post(
-    "/{transfer_id}/refund",
-    response_model=TransferAnswer,
-    summary="Give the money back",
-    responses=documented(*_VERB, "transfer_terminal"),
-)
-async def refund(
-    transfer_id: TransferId, body: OperatorReason, operator: Acting, ask: Ask
-) -> JSONResponse:
-    """Settle the pending step and give the money back, unless it has landed. Operators only."""
-    transfer = await ask.transfers.get(transfer_id, operator.principal)
-    work = ask.sagas.refund(transfer, actor=operator.principal.user_id, reason=body.reason)
-    await operator.does("refund", transfer_id, body.reason, work, lambda said: said or "pending")
-    return answer(transfer_object(await ask.transfers.get(transfer_id, operator.principal)))
 
 
 async def _set_off(ask: Parts, transfer: Transfer, request_id: str, wait_s: int | None) -> Transfer:

@@ -1,5 +1,6 @@
 """Other people's accounts, for operators."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -44,7 +45,7 @@ async def deactivate(
     user_id: UserId, body: OperatorReason, operator: Acting, ask: Ask
 ) -> JSONResponse:
     """Let the user neither sign in nor use a token; their transfers go on. Operators only."""
-    work = ask.accounts.set_active(user_id, active=False)
+    work = partial(ask.accounts.set_active, user_id, active=False)
     user = await operator.does("deactivate", user_id, body.reason, work)
     await ask.sessions.end_all(user_id)
     ask.admission.forget(user_id)
@@ -61,5 +62,5 @@ async def reactivate(
     user_id: UserId, body: OperatorReason, operator: Acting, ask: Ask
 ) -> JSONResponse:
     """Let the user sign in again. Operators only."""
-    work = ask.accounts.set_active(user_id, active=True)
+    work = partial(ask.accounts.set_active, user_id, active=True)
     return answer(user_object(await operator.does("reactivate", user_id, body.reason, work)))

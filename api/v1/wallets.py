@@ -1,5 +1,6 @@
 """Wallets: opened and read by their owners, frozen and closed by operators."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -93,7 +94,7 @@ async def freeze(
     wallet_id: WalletId, operator: Acting, ask: Ask, body: OptionalReason | None = None
 ) -> JSONResponse:
     """Let no money in or out; what is given back to the wallet still lands. Operators only."""
-    work = ask.wallets.set_status(wallet_id, WalletStatus.FROZEN)
+    work = partial(ask.wallets.set_status, wallet_id, WalletStatus.FROZEN)
     return answer(wallet_object(await operator.does("freeze", wallet_id, said(body), work)))
 
 
@@ -107,7 +108,7 @@ async def unfreeze(
     wallet_id: WalletId, operator: Acting, ask: Ask, body: OptionalReason | None = None
 ) -> JSONResponse:
     """Make a frozen wallet active again. Operators only."""
-    work = ask.wallets.set_status(wallet_id, WalletStatus.ACTIVE)
+    work = partial(ask.wallets.set_status, wallet_id, WalletStatus.ACTIVE)
     return answer(wallet_object(await operator.does("unfreeze", wallet_id, said(body), work)))
 
 
@@ -121,7 +122,7 @@ async def close(
     wallet_id: WalletId, operator: Acting, ask: Ask, body: OptionalReason | None = None
 ) -> JSONResponse:
     """Close an empty wallet for good. Operators only."""
-    work = ask.wallets.set_status(wallet_id, WalletStatus.CLOSED)
+    work = partial(ask.wallets.set_status, wallet_id, WalletStatus.CLOSED)
     return answer(wallet_object(await operator.does("close", wallet_id, said(body), work)))
 
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from payflow.domain.errors import IllegalMove
-from payflow.domain.identifiers import journal_key, transit_account
+from payflow.domain.identifiers import journal_key, transit_account, world_account
 from payflow.domain.money import MAX_BALANCE_MINOR
 from payflow.domain.transfers import FailureCode, Transfer, TransferStatus
 from payflow.domain.wallets import Wallet, WalletStatus
@@ -28,6 +28,9 @@ class Leg(StrEnum):
     def can_be_refused(self) -> bool:
         """Only debit and credit can; refund and post are applied or not yet."""
         return self in (Leg.DEBIT, Leg.CREDIT)
+
+
+SETTLED_OUTSIDE = (Leg.CREDIT, Leg.REFUND)  # the legs that take money out of transit
 
 
 class Outcome(StrEnum):
@@ -56,8 +59,23 @@ class Tombstone:
 
 
 @dataclass(frozen=True, slots=True)
+class SettledOutside:
+    """Two operators vouch that the money of a leg has moved outside of these books.
+
+    ``evidence`` says where that can be seen, such as a bank's reference.
+    """
+
+    evidence: str
+    reason: str
+    proposed_by: str
+    approved_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class LegRequest:
     """One leg to take, or (with a ``tombstone``) to settle: found is the answer, else void it.
+
+    ``outside``: the amount has left for the world; a leg that is not found is posted so.
 
     ``rejected`` is a fault rehearsal's refusal: an input, so that the verdict stays a function.
     ``together``: every item of the batch is decided in the same transaction.
@@ -68,10 +86,18 @@ class LegRequest:
     tombstone: Tombstone | None = None
     rejected: bool = False
     together: bool = False
+    outside: SettledOutside | None = None
 
     def __post_init__(self) -> None:
         if (self.tombstone or self.rejected) and not self.leg.can_be_refused:
             raise ValueError(f"{self.leg} can be neither voided nor rejected")
+        if self.outside and (self.tombstone or self.leg not in SETTLED_OUTSIDE):
+            raise ValueError(f"{self.leg} cannot be settled outside, or not and voided as well")
+
+    @property
+    def settles(self) -> bool:
+        """Whether it settles what is in doubt instead of taking a step."""
+        return self.tombstone is not None or self.outside is not None
 
     @property
     def key(self) -> str:
@@ -117,11 +143,12 @@ class JournalEntry:
     change: WalletChange | None
     transfer: Transfer
     tombstone: Tombstone | None = None
+    outside: SettledOutside | None = None
 
     def __post_init__(self) -> None:
         if sum(posting.amount for posting in self.postings) != 0:
             raise ValueError(f"{self.key}: postings do not balance")
-        if bool(self.postings) != (self.change is not None):
+        if self.outside is None and bool(self.postings) != (self.change is not None):
             raise ValueError(f"{self.key}: postings and wallet change belong together")
 
 
@@ -216,9 +243,9 @@ class Book:
 
 def _take(leg: LegRequest, book: Book) -> StepAnswer:
     transfer = _transfer_in_the_right_state(leg, book)
-    wallet = _wallet_touched(leg, transfer, book)
+    wallet = None if leg.outside else _wallet_touched(leg, transfer, book)
     answer = _answer(leg, transfer, wallet)
-    postings: tuple[Posting, ...] = ()
+    postings: tuple[Posting, ...] = _to_the_world(transfer) if leg.outside else ()
     change = None
     if answer.applied and wallet is not None:
         wallet = wallet.moved(_signed_amount(leg.leg, transfer))
@@ -229,7 +256,16 @@ def _take(leg: LegRequest, book: Book) -> StepAnswer:
     book.transfers[moved.id] = moved
     book.journal[leg.key] = answer
     book.entries.append(
-        JournalEntry(leg.key, leg.leg, answer, postings, change, moved, _tombstone(leg, answer))
+        JournalEntry(
+            leg.key,
+            leg.leg,
+            answer,
+            postings,
+            change,
+            moved,
+            leg.tombstone if answer.outcome is Outcome.VOIDED else None,
+            leg.outside,
+        )
     )
     return answer
 
@@ -240,7 +276,7 @@ def _transfer_in_the_right_state(leg: LegRequest, book: Book) -> Transfer:
         raise IllegalMove(leg.transfer_id, leg.leg, "there is no such transfer")
     if transfer.status is not LEAVES[leg.leg]:
         raise IllegalMove(leg.transfer_id, leg.leg, f"the transfer is {transfer.status}")
-    alone = not leg.together and leg.tombstone is None
+    alone = not leg.together and not leg.settles
     if alone and transfer.place is not None and transfer.place.is_bound_to_others:
         raise IllegalMove(leg.transfer_id, leg.leg, "it is bound to the rest of its atomic batch")
     return transfer
@@ -306,5 +342,7 @@ def _postings(leg: Leg, transfer: Transfer, wallet: Wallet) -> tuple[Posting, ..
     return (Posting(wallet.id, amount), Posting(transit_account(transfer.id), -amount))
 
 
-def _tombstone(leg: LegRequest, answer: StepAnswer) -> Tombstone | None:
-    return leg.tombstone if answer.outcome is Outcome.VOIDED else None
+def _to_the_world(transfer: Transfer) -> tuple[Posting, ...]:
+    amount = transfer.money.amount_minor
+    world = world_account(transfer.money.currency)
+    return (Posting(world, amount), Posting(transit_account(transfer.id), -amount))

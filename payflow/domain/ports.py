@@ -7,12 +7,13 @@ held by the same contract tests.
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from payflow.domain.batch_ledger import ItemsOrder
 from payflow.domain.ledger import LegRequest, StepAnswer
 from payflow.domain.money import Money
 from payflow.domain.movements import Movement, MovementKind
+from payflow.domain.repairs import RepairAnswer, RepairOrder
 from payflow.domain.simulation import Simulation
 from payflow.domain.transfers import Transfer, TransferStatus
 from payflow.domain.users import Principal, RefreshToken, User
@@ -327,27 +328,6 @@ class Rehearsal(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class OperatorAct:
-    """What an operator did, to what, why, and what came of it."""
-
-    actor_id: str
-    verb: str
-    subject_id: str
-    reason: str
-    outcome: str
-    request_id: str | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
-
-
-class AuditLog(Protocol):
-    """Operators' acts, append-only."""
-
-    async def record(self, act: OperatorAct) -> None:
-        """Write the act down, with the time."""
-        ...
-
-
 class Sagas(Protocol):
     """What the API asks of a transfer's workflow."""
 
@@ -366,23 +346,11 @@ class Sagas(Protocol):
         """The same for a saga of the transfer's own, though it is an item of a batch."""
         ...
 
-    async def retry(self, transfer: Transfer, *, actor: str, reason: str) -> None:
-        """Run the pending step now.
+    async def repair(self, transfer: Transfer, order: RepairOrder) -> RepairAnswer:
+        """Ask the saga for an operator's verb; where it runs, it is recorded and then done.
 
         Raises:
-            NothingToRetry, WorkflowCannotRun.
-        """
-        ...
-
-    async def refund(self, transfer: Transfer, *, actor: str, reason: str) -> str | None:
-        """Settle the pending step and give the money back.
-
-        Returns:
-            ``refunded``, ``never_debited`` or ``completed``; None while the books have not
-            answered yet.
-
-        Raises:
-            TransferTerminal, WorkflowCannotRun.
+            TransferTerminal, NothingToRetry, WorkflowCannotRun, VerbRefused: nothing was done.
         """
         ...
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Self
 
 from payflow.storage.documents import (
+    AuditDocument,
     BatchDocument,
     JournalDocument,
+    OperatorActDocument,
     TransferDocument,
     UserDocument,
     WalletDocument,
@@ -26,7 +28,9 @@ class BooksCollections:
     transfers: Collection
     batches: Collection
     wallets: Collection
-    users: Collection  # read only: whom an email address pays
+    users: Collection  # read only: whom an email address pays, who is an operator
+    operator_acts: Collection
+    audit: Collection
 
     @classmethod
     def of(cls, client: Client, database: str) -> Self:
@@ -39,4 +43,6 @@ class BooksCollections:
             batches=kept[BatchDocument.Settings.name],
             wallets=kept[WalletDocument.Settings.name],
             users=kept[UserDocument.Settings.name],
+            operator_acts=kept[OperatorActDocument.Settings.name],
+            audit=kept[AuditDocument.Settings.name],
         )

@@ -313,6 +313,37 @@ class AuditDocument(StoredDocument):
         ]
 
 
+class OperatorActDocument(StoredDocument):
+    """An operator's act on a transfer, for its timeline; the audit log has it under the same id.
+
+    ``outcome`` is ``begun`` until what came of it is known. A ``resolve`` is first
+    ``approval_pending``, then ``approved`` (``approved_by``) or ``lapsed``; the second operator's
+    act names it in ``approval_of``.
+    """
+
+    transfer_id: str
+    verb: str
+    operator: str
+    reason: str
+    at: datetime
+    outcome: str
+    leg: str | None = None
+    resolution: str | None = None
+    evidence: str | None = None
+    approved_by: str | None = None
+    approval_of: str | None = None
+    proposed_by: str | None = None
+
+    class Settings:
+        """Collection and indexes."""
+
+        name = "operator_acts"
+        indexes: ClassVar = [
+            # a transfer's acts in order of time
+            IndexModel([("transfer_id", ASCENDING), ("at", ASCENDING)], name="transfer_oldest"),
+        ]
+
+
 DOCUMENTS: tuple[type[Document], ...] = (
     UserDocument,
     WalletDocument,
@@ -323,6 +354,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     RefreshTokenDocument,
     SimulationDocument,
     AuditDocument,
+    OperatorActDocument,
     WebhookEndpointDocument,
     WebhookDeliveryDocument,
 )

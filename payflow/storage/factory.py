@@ -12,7 +12,6 @@ from payflow.domain.event_ports import Feed, News
 from payflow.domain.observing import UNOBSERVED, Observer
 from payflow.domain.ports import (
     Accounts,
-    AuditLog,
     Books,
     Clock,
     Probe,
@@ -21,6 +20,7 @@ from payflow.domain.ports import (
     Transfers,
     Wallets,
 )
+from payflow.domain.repair_ports import AuditLog, Repairs
 from payflow.domain.webhook_ports import DeliveryRecords, Endpoints
 from payflow.settings import Settings
 from payflow.storage.accounts import MongoAccounts
@@ -43,6 +43,7 @@ from payflow.storage.refresh_tokens import MongoRefreshTokens
 from payflow.storage.rehearsal import MongoRehearsal
 from payflow.storage.rehearsing import RehearsingBooks
 from payflow.storage.relay_storage import RelayStorage
+from payflow.storage.repairs import MongoRepairs
 from payflow.storage.transactions import Client
 from payflow.storage.transfers import MongoTransfers
 from payflow.storage.wallets import MongoWallets
@@ -73,6 +74,7 @@ class Storage:
     refresh_tokens: RefreshTokens
     rehearsal: Rehearsal
     relay: RelayStorage
+    repairs: Repairs
     transfers: Transfers
     wallets: Wallets
 
@@ -125,6 +127,7 @@ async def open_storage(
                 refresh_tokens=MongoRefreshTokens(client),
                 rehearsal=rehearsal,
                 relay=RelayStorage(feed_kept, bus),
+                repairs=MongoRepairs(collections, clock),
                 transfers=MongoTransfers(
                     collections,
                     clock,

@@ -198,6 +198,13 @@ def from_entry(
         document["traceparent"] = traceparent
     if entry.tombstone is not None:
         document["note"] = {"actor": entry.tombstone.actor, "reason": entry.tombstone.reason}
+    if entry.outside is not None:
+        document["note"] = {
+            "actor": entry.outside.proposed_by,
+            "approved_by": entry.outside.approved_by,
+            "reason": entry.outside.reason,
+            "evidence": entry.outside.evidence,
+        }
     return document
 
 

@@ -37,7 +37,7 @@ class RehearsingBooks:
     async def take(self, leg: LegRequest, origin: Origin) -> StepAnswer:
         """Take the leg, struck before or after the commit where a rule says so."""
         simulation = await self._rehearsal.get()
-        if not simulation.enabled or leg.tombstone is not None:
+        if not simulation.enabled or leg.settles:
             return await self._books.take(leg, origin)  # settling is no step: it is never struck
         self._strike(simulation, leg, FaultPhase.BEFORE)
         answer = await self._books.take(_as_rejected(leg, simulation), origin)
@@ -85,7 +85,7 @@ class RehearsingBooks:
         await self._books.park(transfer_id, while_in, origin)
 
     def _is_struck(self, simulation: Simulation, leg: LegRequest, phase: FaultPhase) -> bool:
-        if leg.tombstone is not None:
+        if leg.settles:
             return False
         return simulation.fault(leg.transfer_id, leg.leg, phase, self._draw()) is not None
 
@@ -99,6 +99,6 @@ class RehearsingBooks:
 
 def _as_rejected(leg: LegRequest, simulation: Simulation) -> LegRequest:
     """The leg, refused where a rule says so."""
-    if leg.tombstone is not None or not leg.leg.can_be_refused:
+    if leg.settles or not leg.leg.can_be_refused:
         return leg
     return replace(leg, rejected=simulation.rejects(leg.transfer_id, leg.leg))

@@ -14,11 +14,13 @@ from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
 
 from activities.ledger import LedgerActivities
+from activities.repairs import RepairActivities
 from temporal.converter import DATA_CONVERTER
 from temporal.messages import Ending, TransferStory
 from temporal.names import SEARCH_ATTRIBUTES
 from temporal.search_attributes import add_search_attributes
 from tests.fakes import TRANSFER, InMemoryBooks, TroubledBooks
+from tests.fakes_repairs import InMemoryRepairs
 from workflows.transfer import TransferWorkflow
 
 PARK_AFTER_S = 30
@@ -53,6 +55,7 @@ class Saga:
     handle: WorkflowHandle[TransferWorkflow, Ending]
     books: InMemoryBooks
     trouble: TroubledBooks
+    repairs: InMemoryRepairs
 
     async def ending(self) -> Ending:
         return await self.handle.result()
@@ -67,12 +70,13 @@ def tell(temporal: WorkflowEnvironment) -> Tell:
 
     @asynccontextmanager
     async def telling(books: InMemoryBooks, trouble: TroubledBooks) -> AsyncIterator[Saga]:
+        repairs = InMemoryRepairs(books)
         queue = str(uuid.uuid4())  # noqa: TID251  # a queue of the test's own
         async with Worker(
             temporal.client,
             task_queue=queue,
             workflows=[TransferWorkflow],
-            activities=LedgerActivities(trouble).all(),
+            activities=[*LedgerActivities(trouble).all(), *RepairActivities(repairs).all()],
         ):
             handle = await temporal.client.start_workflow(
                 TransferWorkflow.run,
@@ -80,6 +84,6 @@ def tell(temporal: WorkflowEnvironment) -> Tell:
                 id=f"transfer/{queue}",
                 task_queue=queue,
             )
-            yield Saga(temporal, handle, books, trouble)
+            yield Saga(temporal, handle, books, trouble, repairs)
 
     return telling

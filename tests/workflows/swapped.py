@@ -21,7 +21,7 @@ class CreditBeforeDebit:
 
     @workflow.init
     def __init__(self, story: TransferStory) -> None:
-        self._steps = Steps(story)
+        self._steps = Steps(story, lambda: None)
 
     @workflow.run
     async def run(self, story: TransferStory) -> Ending:

@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 from payflow.domain.ledger import Leg, LegRequest, Outcome, StepAnswer
 from payflow.domain.ports import Origin
+from payflow.domain.repairs import RepairAnswer
 from payflow.domain.transfers import FailureCode, TransferStatus
 from payflow.domain.wallets import WalletStatus
 from temporal.messages import Ending, OperatorOrder
@@ -136,7 +137,9 @@ async def test_refund_voids_what_did_not_happen(tell: Tell, leg: Leg) -> None:
     trouble.down.add(leg)
     async with tell(books, trouble) as saga:
         await parked(saga)
-        said = await saga.handle.execute_update(REFUND_UPDATE, WHY)
+        said = (
+            await saga.handle.execute_update(REFUND_UPDATE, WHY, result_type=RepairAnswer)
+        ).outcome
         ending = await saga.ending()
     assert said == ending == (Ending.NEVER_DEBITED if leg is Leg.DEBIT else Ending.REFUNDED)
     assert balances(books) == (1_000, 0)
@@ -167,7 +170,9 @@ async def test_refund_drives_forward_when_the_credit_had_landed(tell: Tell) -> N
     async with tell(books, trouble) as saga:
         while f"{TRANSFER}:credit" not in books.journal:
             await asyncio.sleep(0.01)
-        said = await saga.handle.execute_update(REFUND_UPDATE, WHY)
+        said = (
+            await saga.handle.execute_update(REFUND_UPDATE, WHY, result_type=RepairAnswer)
+        ).outcome
         assert said == await saga.ending() == Ending.COMPLETED
     assert balances(books) == (900, 100)
 
@@ -179,7 +184,9 @@ async def test_refund_undoes_a_debit_that_had_landed(tell: Tell) -> None:
     async with tell(books, trouble) as saga:
         while f"{TRANSFER}:debit" not in books.journal:
             await asyncio.sleep(0.01)
-        said = await saga.handle.execute_update(REFUND_UPDATE, WHY)
+        said = (
+            await saga.handle.execute_update(REFUND_UPDATE, WHY, result_type=RepairAnswer)
+        ).outcome
         assert said == await saga.ending() == Ending.REFUNDED
     assert outcomes(books) == {
         "debit": Outcome.APPLIED,
@@ -231,7 +238,7 @@ async def test_a_verb_without_who_or_why_is_refused(tell: Tell, order: OperatorO
             with pytest.raises(WorkflowUpdateFailedError) as refused:
                 await saga.handle.execute_update(verb, order)
             assert isinstance(refused.value.cause, ApplicationError)
-            assert refused.value.cause.type == "ReasonRequired"
+            assert refused.value.cause.type == "reason_required"
         trouble.down.clear()
         await saga.handle.execute_update(RETRY_UPDATE, WHY)
         assert await saga.ending() is Ending.COMPLETED

@@ -1,0 +1,193 @@
+"""``payflow transfers``: an operator's verbs through the API, which knows who asks.
+
+Not straight to Temporal: there anybody can claim to be anybody, and four eyes would be two.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Self
+
+import httpx
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from cli.errors import UNREACHABLE, CliError
+from payflow.storage.identity import SystemClock
+
+Json = dict[str, Any]
+
+ANSWERS_WITHIN_S = 15.0  # a verb takes up to 5 s
+PAGE = 100
+_AGE = re.compile(r"(\d{1,6})([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """Where the API is, and who asks."""
+
+    api_url: str
+    email: str
+    password: str
+
+
+class OperatorClient:
+    """The API, as the operator who signed in sees it.
+
+    Raises:
+        CliError: the API does not answer, or refuses; in its own words.
+    """
+
+    def __init__(self, who: SignIn) -> None:
+        self._who = who
+        self._http = httpx.Client(base_url=who.api_url, timeout=ANSWERS_WITHIN_S, trust_env=False)
+
+    def __enter__(self) -> Self:
+        tokens = self.ask(
+            "POST",
+            "/v1/auth/login",
+            body={"email": self._who.email, "password": self._who.password},
+        )
+        self._http.headers["Authorization"] = f"Bearer {tokens['access_token']}"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> Json:
+        """The answer to one request."""
+        try:
+            answer = self._http.request(method, path, json=body, params=query)
+        except httpx.HTTPError as error:
+            raise CliError(
+                f"The API at {self._who.api_url} does not answer ({type(error).__name__}): is it "
+                "running?",
+                UNREACHABLE,
+            ) from None
+        try:
+            found: Json = answer.json()
+        except ValueError:
+            raise CliError(f"{self._who.api_url} is no PayFlow API.", UNREACHABLE) from None
+        if not answer.is_success:
+            raise CliError(f"{found.get('detail', answer.reason_phrase)} ({found.get('code')})")
+        return found
+
+    def verb(self, transfer_id: str, verb: str, said: Mapping[str, Any]) -> Json:
+        """What a verb came to: the transfer, a preview, or an approval that is pending."""
+        return self.ask("POST", f"/v1/transfers/{transfer_id}/{verb}", body=said)
+
+    def transfers(self, wanted: Mapping[str, str]) -> Iterator[Json]:
+        """The transfers of a list, newest first, page by page."""
+        query = {**wanted, "limit": str(PAGE)}
+        while True:
+            page = self.ask("GET", "/v1/transfers", query=query)
+            yield from page["data"]
+            if not page["has_more"]:
+                return
+            query["cursor"] = page["next_cursor"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What became of many retries: how many were taken, and which refused, and why."""
+
+    done: int = 0
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+def parked(client: OperatorClient, older_than: timedelta = timedelta(0)) -> list[Json]:
+    """The transfers that need attention and have not changed for so long, newest first."""
+    before = SystemClock().now() - older_than
+    found = client.transfers({"needs_attention": "true"})
+    return [one for one in found if datetime.fromisoformat(one["updated_at"]) <= before]
+
+
+def retry_all(
+    client: OperatorClient, transfers: Sequence[Json], reason: str, console: Console
+) -> Sweep:
+    """Retry them one after the other, under a bar that shows how far it is."""
+    done, refused = 0, {}
+    for one in track(transfers, description="Retrying", console=console):
+        try:
+            client.verb(one["id"], "retry", {"reason": reason})
+        except CliError as refusal:
+            refused[one["id"]] = str(refusal)
+        else:
+            done += 1
+    return Sweep(done, refused)
+
+
+def age(text: str) -> timedelta:
+    """A span such as ``90s``, ``10m``, ``2h`` or ``1d``.
+
+    Raises:
+        CliError: it is none.
+    """
+    found = _AGE.fullmatch(text)
+    if found is None:
+        raise CliError(f"{text!r} is no span of time: write a number and s, m, h or d, as in 10m.")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+def table(transfers: Sequence[Json]) -> Table:
+    """Transfers for people: an amount is in minor units, as everywhere."""
+    columns: dict[str, Callable[[Json], str]] = {
+        "Transfer": lambda one: str(one["id"]),
+        "State": lambda one: f"{one['status']}{', parked' if one['needs_attention'] else ''}",
+        "Amount": lambda one: f"{one['amount']} {one['currency']}",
+        "Since": lambda one: str(one["updated_at"]),
+    }
+    made = Table(box=None, pad_edge=False)
+    for name in columns:
+        made.add_column(name, no_wrap=True)
+    for one in transfers:
+        made.add_row(*(cell(one) for cell in columns.values()))
+    return made
+
+
+def told(answer: Json) -> list[str]:
+    """What came of a verb, line by line."""
+    if answer["object"] == "approval":
+        hours = answer["lapses_in_s"] // 3600
+        return [f"Proposed. Another operator must send the same within {hours} hours."]
+    if answer["object"] == "preview":
+        return ["It would post:", *_planned(answer["entries"])]
+    state = str(answer["status"])
+    if answer["refunded"]:
+        state += ", the money was given back"
+    if answer["needs_attention"]:
+        state += ", and needs attention still"
+    return [f"{answer['id']} is {state}."]
+
+
+def described(transfer: Json) -> list[str]:
+    """A transfer, line by line."""
+    failure = transfer["failure"] or {}
+    return [
+        *told(transfer),
+        f"  amount    {transfer['amount']} {transfer['currency']} (minor units)",
+        f"  from      {transfer['source_wallet_id']}",
+        f"  to        {transfer['destination_wallet_id']}",
+        f"  workflow  {transfer['workflow_id']}",
+        f"  changed   {transfer['updated_at']}",
+        *([f"  failed    {failure['code']}: {failure['message']}"] if failure else []),
+    ]
+
+
+def _planned(entries: Sequence[Json]) -> Iterator[str]:
+    if not entries:
+        yield "  nothing"
+    for entry in entries:
+        yield f"  {entry['key']}  {entry['outcome']}  {entry['code'] or ''}".rstrip()
+        for posting in entry["postings"]:
+            yield f"    {posting['amount']:+d}  {posting['account']}"

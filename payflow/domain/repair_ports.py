@@ -1,0 +1,59 @@
+"""What operators' acts need from the world: a log of them, and a look at the books."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from payflow.domain.repairs import Act, Begun, PlannedEntry, Resolve, Verb
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorAct:
+    """What an operator sets out to do, to what, and why."""
+
+    actor_id: str
+    verb: str
+    subject_id: str
+    reason: str
+    request_id: str | None = None
+
+
+class AuditLog(Protocol):
+    """Operators' acts: a line before the act, completed once with what came of it."""
+
+    async def begin(self, act: OperatorAct) -> str:
+        """Write the act down, with the time, before it is done; the line's id (``act_…``)."""
+        ...
+
+    async def finish(self, act_id: str, outcome: str) -> None:
+        """Add what came of it, unless that is written already."""
+        ...
+
+
+class Repairs(Protocol):
+    """Operators' acts on transfers, on record before they are done."""
+
+    async def begin(self, act: Act) -> Begun:
+        """Write the act down, in the audit log and with the transfer's own; once for one id.
+
+        A ``resolve`` is a proposal at first; the same from another operator within a day
+        approves it.
+
+        Raises:
+            OperatorUnknown, SecondOperatorRequired: refused, which is in the audit log as well.
+        """
+        ...
+
+    async def finish(self, act_id: str, outcome: str) -> None:
+        """Write down what came of it."""
+        ...
+
+    async def preview(
+        self, verb: Verb, transfer_id: str, resolve: Resolve | None
+    ) -> Sequence[PlannedEntry]:
+        """What the verb would post, read in one snapshot of the books; nothing is written.
+
+        Raises:
+            NotFound, TransferTerminal, NothingToRetry, LegNotPending, IllegalMove: it would not.
+        """
+        ...
