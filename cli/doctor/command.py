@@ -15,6 +15,7 @@ from cli.doctor.rows import Row, Verdict, worst
 from cli.errors import UNREACHABLE
 from payflow.domain.representation import rfc3339
 from payflow.storage.identity import SystemClock
+from temporal.queries import SAVED, by_wallet
 
 _SIGN = {Verdict.GREEN: "✓", Verdict.YELLOW: "!", Verdict.RED: "✗"}
 
@@ -53,6 +54,7 @@ def as_document(rows: Sequence[Row]) -> Mapping[str, object]:
             {"name": row.name, "verdict": row.verdict.value, "found": row.found, "fix": row.fix}
             for row in rows
         ],
+        "queries": [{"name": one.name, "query": one.query} for one in SAVED],
     }
 
 
@@ -66,3 +68,7 @@ def show(rows: Sequence[Row], console: Console) -> None:
     console.print(table)
     counts = {one: sum(row.verdict is one for row in rows) for one in Verdict}
     console.print(", ".join(f"{count} {one.value}" for one, count in counts.items()))
+    console.print("\nQueries for the Temporal UI:")
+    for saved in (*SAVED, by_wallet("wal_…")):
+        # one line each, to be copied
+        console.print(Text(f"  {saved.name}: {saved.query}"), soft_wrap=True)

@@ -18,6 +18,7 @@ from cli.doctor.rows import Row, green, red, yellow
 from payflow.domain.ports import Clock
 from payflow.storage import transactions
 from temporal.names import TRANSFERS_QUEUE, WEBHOOKS_QUEUE
+from temporal.queries import CANNOT_RUN
 from temporal.search_attributes import missing_search_attributes
 
 OLDEST_REDIS = (6, 0)
@@ -25,9 +26,6 @@ OLDEST_TEMPORAL = (1, 28)  # an Update that starts its workflow
 TELLS_PROBLEMS = (1, 32)  # lists the workflows that cannot run
 SKEW_S = 2.0  # tokens, signatures and time-outs of deliveries are compared across machines
 POLLED_WITHIN_S = 90.0  # a poll is renewed each minute
-CANNOT_RUN = (
-    "TemporalReportedProblems IN ('category=WorkflowTaskFailed', 'category=WorkflowTaskTimedOut')"
-)
 SHOWN = 3
 
 
@@ -122,7 +120,7 @@ async def _is_polled(client: Client, queue: str, clock: Clock) -> bool:
 
 async def stuck_rows(client: Client) -> Sequence[Row]:
     """Workflows that fail their tasks: they answer no verb."""
-    found = [one.id async for one in client.list_workflows(CANNOT_RUN, limit=SHOWN + 1)]
+    found = [one.id async for one in client.list_workflows(CANNOT_RUN.query, limit=SHOWN + 1)]
     return [stuck_row(found)]
 
 

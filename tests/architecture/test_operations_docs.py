@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from payflow.domain.invariants import Invariant
+from temporal.queries import SAVED, by_wallet
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "operations.md"
@@ -41,6 +42,15 @@ def test_every_rule_of_the_books_is_explained() -> None:
     page = PAGE.read_text()
 
     assert [rule for rule in Invariant if f"| {rule.value.replace('_', ' ')} |" not in page] == []
+
+
+def test_every_saved_query_can_be_copied_from_the_page() -> None:
+    page = PAGE.read_text()
+    rows = [
+        f"| {one.name} | `{one.query}` | {one.meaning} |" for one in (*SAVED, by_wallet("wal_…"))
+    ]
+
+    assert [row for row in rows if row not in page] == []
 
 
 def test_the_pictures_are_there_and_small() -> None:

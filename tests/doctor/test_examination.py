@@ -20,6 +20,7 @@ from payflow.domain.invariants import Invariant
 from payflow.domain.representation import rfc3339
 from payflow.settings import Settings
 from temporal.client import connect
+from temporal.queries import PARKED
 from temporal.search_attributes import ensure_search_attributes
 from tests.contracts.proven import ProvenBooks, proven_books
 
@@ -274,6 +275,7 @@ async def test_the_command_says_the_same_to_people_programs_and_the_shell(
     code, out, err = await run_doctor("--no-books", PAYFLOW_DATA_DIR=str(pair.data_dir))
     assert code in (0, 1)
     assert "✓  mongodb" in out
+    assert PARKED.query in out
     assert "books" not in out.replace("#books", "")
     assert not err
 

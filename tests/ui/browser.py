@@ -52,7 +52,7 @@ class TemporalUi:
         field.click()
         field.send_keys(json.dumps(data))
         # the field lays its text out when it is left, and moves what is below it
-        self._click(f"{_DIALOG}//h3")
+        self._click(f"{_DIALOG}//input[@id='update-id']")
         self._until(lambda: field.text.count("\n") > len(data) or None)
         self._until(lambda: self._visible(f"{_DIALOG}//button[@type='submit' and not(@disabled)]"))
 

@@ -1,4 +1,4 @@
-"""An operator finds the broken sagas in the Temporal UI, and repairs them there.
+"""An operator finds the broken sagas in the Temporal UI, and repairs one there.
 
 With PAYFLOW_SCREENSHOTS set, what is seen on the way goes into docs/img.
 """
@@ -6,66 +6,33 @@ With PAYFLOW_SCREENSHOTS set, what is seen on the way goes into docs/img.
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
 
-from cli.stack import EmbeddedStack
-from temporal.messages import OperatorOrder
-from temporal.names import NEEDS_ATTENTION
-from tests.conftest import ALL_IN_ONE, stack_in
-from tests.e2e.auditing import books_of, check_the_books
-from tests.e2e.bank import Bank, Json, Person, bank_of
+from temporal.queries import CANNOT_RUN, PARKED, SavedQuery
+from tests.e2e.auditing import check_the_books
+from tests.e2e.bank import Json
 from tests.e2e.conftest import new_operator
+from tests.stuck.sagas import Stuck, stuck_stack
 from tests.ui.browser import TemporalUi, browser
 
-PARKED = f"{NEEDS_ATTENTION.name} = true"
-GOOD = 6
 PICTURES = Path(__file__).parents[2] / "docs" / "img"
-PICTURE_BYTES = 150_000
 OLIVIA = "olivia@example.com"
-ORDER = asdict(OperatorOrder(OLIVIA, "ticket 4711: the bank confirms"))
-
-
-@dataclass(frozen=True)
-class Broken:
-    """A stack with sagas that are well and sagas that are parked at their credit."""
-
-    stack: EmbeddedStack
-    bank: Bank
-    operator: Person
-    alice: Person
-    ids: tuple[str, ...]
-
-    async def fail(self, *transfer_ids: str) -> None:
-        """Let the credit of these alone fail from now on."""
-        rule: Json = {"step": "credit", "failure_type": "error", "failure_rate": 1}
-        await self.bank.rehearse(self.operator, {**rule, "transfer_ids": list(transfer_ids)})
+ORDER = {"operator": OLIVIA, "reason": "ticket 4711: the books answer again"}
 
 
 @pytest.fixture(scope="module")
-async def broken(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Broken]:
-    async with stack_in(tmp_path_factory.mktemp("ui"), ALL_IN_ONE) as stack, bank_of(stack) as bank:
-        operator = await new_operator(stack, bank, OLIVIA)
-        alice, bob = await bank.funded(100_000), await bank.person("bob")
-        rule = {"step": "credit", "failure_type": "error", "failure_rate": 1}
-        await bank.rehearse(operator, rule)
-        ids = tuple([(await bank.send(alice, bob, 1_250))["id"] for _ in range(4)])
-        made = Broken(stack, bank, operator, alice, ids)
-        await made.fail(*ids)
-        for _ in range(GOOD):
-            await bank.send(alice, bob, 100, wait_s=20)
-        async with asyncio.timeout(60):
-            for one in ids:
-                while not (await bank.transfer(alice, one))["needs_attention"]:
-                    await asyncio.sleep(0.2)
+async def stuck(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stuck]:
+    """Twenty sagas that are well, two that are parked, one that cannot run."""
+    async with stuck_stack(tmp_path_factory.mktemp("ui")) as made:
+        await new_operator(made.stack, made.bank, OLIVIA)
         yield made
 
 
 @pytest.fixture(scope="module")
-def ui(broken: Broken) -> Iterator[TemporalUi]:
-    with browser(broken.stack.addresses.temporal_ui_url) as opened:
+def ui(stuck: Stuck) -> Iterator[TemporalUi]:
+    with browser(stuck.stack.addresses.temporal_ui_url) as opened:
         yield opened
 
 
@@ -73,48 +40,37 @@ def keep(name: str) -> Path | None:
     return PICTURES / name if os.environ.get("PAYFLOW_SCREENSHOTS") else None
 
 
-async def listed(ui: TemporalUi, transfer_ids: set[str]) -> None:
+async def listed(ui: TemporalUi, saved: SavedQuery, *transfers: Json) -> None:
     """The saved query lists these and no others."""
-    wanted = {f"transfer/{one}" for one in transfer_ids}
-    assert await asyncio.to_thread(ui.listed, PARKED, len(wanted)) == wanted
+    wanted = {one["workflow_id"] for one in transfers}
+    assert await asyncio.to_thread(ui.listed, saved.query, len(wanted)) == wanted
 
 
-def repair(ui: TemporalUi, transfer_id: str, verb: str, *, picture: bool = False) -> None:
+def retry(ui: TemporalUi, workflow_id: str) -> None:
     """What an operator does: open the saga, fill in the dialog, submit."""
-    ui.open(f"transfer/{transfer_id}")
-    if picture and (path := keep("temporal-saga.png")):
+    ui.open(workflow_id)
+    if path := keep("temporal-saga.png"):
         ui.picture(path)
-    ui.fill_in_update(verb, ORDER)
-    if picture and (path := keep("temporal-update.png")):
+    ui.fill_in_update("retry", ORDER)
+    if path := keep("temporal-update.png"):
         ui.picture_of_dialog(path)
     ui.submit_update()
 
 
-async def test_operators_find_and_repair_parked_sagas_in_the_browser(
-    broken: Broken, ui: TemporalUi
-) -> None:
-    cured, given_back, *others = broken.ids
-    await listed(ui, set(broken.ids))
+async def test_operators_find_and_repair_sagas_in_the_browser(stuck: Stuck, ui: TemporalUi) -> None:
+    refund, post, bug = stuck.broken
+    await listed(ui, CANNOT_RUN, bug)
+    await listed(ui, PARKED, refund, post)
     if path := keep("temporal-parked.png"):
         await asyncio.to_thread(ui.picture, path)
 
-    # its cause is gone: it is tried again now, and not in a minute
-    await broken.fail(given_back, *others)
-    await asyncio.to_thread(repair, ui, cured, "retry", picture=True)
-    ended = await broken.bank.ended(broken.alice, cured, within_s=20)
+    await stuck.bank.end_rehearsal(stuck.operator)
+    await asyncio.to_thread(retry, ui, post["workflow_id"])
+
+    ended = await stuck.bank.ended(stuck.alice, post["id"], within_s=20)
     assert (ended["status"], ended["needs_attention"]) == ("completed", False)
-    await listed(ui, {given_back, *others})
-
-    # its cause stays: the money goes home
-    await asyncio.to_thread(repair, ui, given_back, "refund")
-    ended = await broken.bank.ended(broken.alice, given_back, within_s=20)
-    assert (ended["status"], ended["refunded"]) == ("failed", True)
-    await listed(ui, set(others))
-
-    async with books_of(broken.stack) as database:
-        await check_the_books(database)
-
-
-@pytest.mark.parametrize("name", ["temporal-parked", "temporal-saga", "temporal-update"])
-def test_a_picture_is_kept_and_small(name: str) -> None:
-    assert 1_000 < (PICTURES / f"{name}.png").stat().st_size < PICTURE_BYTES
+    act = await stuck.database.operator_acts.find_one({"transfer_id": post["id"]})
+    assert act is not None
+    assert (act["verb"], act["reason"]) == ("retry", ORDER["reason"])
+    await listed(ui, PARKED, refund)
+    await check_the_books(stuck.database)
