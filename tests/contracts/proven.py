@@ -8,7 +8,7 @@ from pymongo import AsyncMongoClient
 
 from cli.stack import EmbeddedStack
 from payflow.domain.identifiers import Prefix
-from payflow.domain.ledger import Leg, LegRequest, Tombstone
+from payflow.domain.ledger import Leg, LegRequest, SettledOutside, Tombstone
 from payflow.domain.money import Money
 from payflow.domain.movements import MovementKind
 from payflow.domain.ports import IdempotencyClaim, MovementOrder, Origin, TransferOrder
@@ -21,6 +21,7 @@ from payflow.storage.identity import new_id
 
 ORIGIN = Origin("transfer/test", "run", "activity", 1)
 VOID = Tombstone(FailureCode.CANCELLED_BY_OPERATOR, "usr_OPERATOR", "contract")
+VOUCHED = SettledOutside("a bank's reference", "contract", "usr_OPERATOR", "usr_SECOND")
 OPERATOR = Principal("usr_OPERATOR", Role.OPERATOR)
 
 
@@ -35,6 +36,7 @@ class ProvenBooks:
     completed: str
     refused: str
     refunded: str
+    settled: str
     in_flight: str
     initiated: str
 
@@ -65,6 +67,7 @@ async def proven_books(stack: EmbeddedStack, database: str) -> AsyncIterator[Pro
                 completed=await teller.transfer(alice, bob, 10, Leg.DEBIT, Leg.CREDIT, Leg.POST),
                 refused=await teller.transfer(alice, bob, 5_000, Leg.DEBIT),
                 refunded=await teller.returned(alice, bob, 20),
+                settled=await teller.settled_outside(alice, bob, 50),
                 in_flight=await teller.transfer(alice, bob, 30, Leg.DEBIT),
                 initiated=await _and_seal(storage, await teller.transfer(alice, bob, 40)),
             )
@@ -93,6 +96,12 @@ class _Teller:
         made = await self.transfer(source, destination, amount, Leg.DEBIT)
         await self._storage.books.take(LegRequest(made, Leg.CREDIT, VOID), ORIGIN)
         await self._storage.books.take(LegRequest(made, Leg.REFUND), ORIGIN)
+        return made
+
+    async def settled_outside(self, source: str, destination: str, amount: int) -> str:
+        made = await self.transfer(source, destination, amount, Leg.DEBIT)
+        await self._storage.books.take(LegRequest(made, Leg.CREDIT, outside=VOUCHED), ORIGIN)
+        await self._storage.books.take(LegRequest(made, Leg.POST), ORIGIN)
         return made
 
 

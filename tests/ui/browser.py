@@ -17,7 +17,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 T = TypeVar("T")
 
 WAIT_S = 60  # a page takes one or two seconds; on a machine that is busy, many
-WINDOW = (1280, 860)
+WINDOW = (1280, 960)
 _LINKS = 'tbody a[href*="/workflows/"]'
 
 
@@ -47,7 +47,7 @@ class TemporalUi:
         self._click("//button[contains(., 'More Actions')]")
         self._click("//*[@data-testid='update-button']")
         self._click("//*[@data-testid='update-select-button']")
-        self._click(f"//*[@id='update-select-select']//li[normalize-space()='{name}']")
+        self._click(f"//*[@id='update-select-select']//span[normalize-space()='{name}']")
         field = self._until(lambda: self._visible(f"{_DIALOG}//*[@contenteditable='true']"))
         field.click()
         field.send_keys(json.dumps(data))
