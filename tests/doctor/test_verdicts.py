@@ -1,16 +1,19 @@
 """Each row's verdict, from facts a test cannot bring about on a server it shares."""
 
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
+from rich.console import Console
 
-from cli.doctor.command import as_document, exit_code
+from cli.doctor.command import as_document, exit_code, show
 from cli.doctor.flow import MANY_PENDING, parked_row, relay_row, webhook_row
 from cli.doctor.mongo import Oplog, no_set_row, oplog_row, set_row, version_row
 from cli.doctor.others import clock_row, redis_row, stuck_row, temporal_row
 from cli.doctor.rows import Check, Row, Verdict, green, lasting, red, yellow
 from payflow.storage.standing import ParkedStanding, RelayStanding, WebhookStanding
+from temporal.queries import PARKED
 from tests.fakes import START
 
 GREEN, YELLOW, RED = Verdict.GREEN, Verdict.YELLOW, Verdict.RED
@@ -175,3 +178,16 @@ async def test_a_check_that_hangs_or_breaks_is_a_red_row() -> None:
 )
 def test_durations(seconds: float, told: str) -> None:
     assert lasting(seconds) == told
+
+
+def test_people_see_each_row_with_its_fix_and_queries_to_copy() -> None:
+    console = Console(width=100, record=True, quiet=False, file=StringIO())
+    show([green("redis", "fine"), red("relay", "[bold]nobody[/bold] leads", "start one")], console)
+    told = console.export_text()
+
+    assert "✓  redis" in told
+    assert "✗  relay" in told
+    assert "[bold]nobody[/bold] leads" in told
+    assert "start one" in told
+    assert "1 green, 0 yellow, 1 red" in told
+    assert PARKED.query in told
