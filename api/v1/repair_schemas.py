@@ -26,7 +26,7 @@ DryRun = Annotated[
 class RepairBody(Body):
     """Why an operator does this, and whether to do it."""
 
-    model_config = ConfigDict(json_schema_extra={"example": {"reason": _REASON}})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": _REASON}]})
 
     reason: Reason
     dry_run: DryRun = False
@@ -41,12 +41,14 @@ class ResolveBody(RepairBody):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "example": {
-                "leg": "credit",
-                "outcome": "settled_outside",
-                "evidence": "bank reference 2026-0042",
-                "reason": _REASON,
-            }
+            "examples": [
+                {
+                    "leg": "credit",
+                    "outcome": "settled_outside",
+                    "evidence": "bank reference 2026-0042",
+                    "reason": _REASON,
+                }
+            ]
         }
     )
 

@@ -90,8 +90,7 @@ def parked_row(standing: ParkedStanding) -> Row:
 def repair_command(transfer_id: str) -> str:
     """How an operator has a parked transfer's step tried now."""
     return (
-        f"POST /v1/transfers/{transfer_id}/retry "
-        '{"reason": "…"} as an operator, or /refund: docs/operations.md#parked'
+        f'payflow transfers retry {transfer_id} --reason "…", or refund: docs/operations.md#parked'
     )
 
 

@@ -10,7 +10,8 @@ from cli.stack import EmbeddedStack
 from tests.e2e.bank import PASSWORD, Bank, Json, Person, new_email, new_key, order
 from tests.e2e.listening import listening
 
-OPERATORS_ONLY = ("/freeze", "/unfreeze", "/close", "/retry", "/refund", "/users", "/simulation")
+VERBS = ("/retry", "/refund", "/resolve", "/pause", "/resume")
+OPERATORS_ONLY = ("/freeze", "/unfreeze", "/close", *VERBS, "/users", "/simulation")
 ENDLESS = ("/v1/events/stream",)
 HOLD = {"step": "credit", "failure_type": "error", "failure_rate": 1}
 
@@ -45,7 +46,7 @@ async def new_world(bank: Bank, operator: Person, path: str) -> World:
     alice = Person(made["user"]["id"], made["tokens"]["access_token"], made["wallet"]["id"])
     bob = await bank.person("bob")
     bob_email = (await bank.ask("GET", "/v1/auth/me", bob)).json()["email"]
-    held = path.endswith(("/retry", "/refund"))
+    held = path.endswith(VERBS)
     if path != "/v1/wallets/{wallet_id}/close":
         await bank.deposit(alice, 1_000_000)
         if held:
@@ -109,6 +110,8 @@ async def test_every_documented_call_answers_as_documented(bank: Bank, operator:
                 continue
             answer = await call(bank, world, path, method, example_of(spec, operation))
             await bank.end_rehearsal(operator)
+            if path.endswith("/pause"):
+                await bank.verb(operator, world.names[examples.TRANSFER_ID], "resume")
             where = f"{method} {path}: {answer.status_code} {answer.text[:300]}"
             assert answer.is_success, where
             assert str(answer.status_code) in operation["responses"], where

@@ -5,7 +5,7 @@ import inspect
 import pytest
 from pydantic import BaseModel
 
-from api.v1 import answers, examples, schemas, webhook_schemas
+from api.v1 import answers, examples, repair_schemas, schemas, webhook_schemas
 from api.v1.fields import Body
 from payflow.domain.identifiers import Prefix, is_id
 
@@ -24,6 +24,7 @@ def models_of(module: object, base: type[BaseModel]) -> list[type[BaseModel]]:
         *models_of(schemas, Body),
         *models_of(answers, BaseModel),
         *models_of(webhook_schemas, BaseModel),
+        *models_of(repair_schemas, BaseModel),
     ],
     ids=lambda m: m.__name__,
 )
