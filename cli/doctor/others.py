@@ -19,7 +19,7 @@ from payflow.domain.ports import Clock
 from payflow.storage import transactions
 from temporal.names import TRANSFERS_QUEUE, WEBHOOKS_QUEUE
 from temporal.queries import CANNOT_RUN
-from temporal.search_attributes import missing_search_attributes
+from temporal.search_attributes import SearchAttributesDiffer, missing_search_attributes
 
 OLDEST_REDIS = (6, 0)
 OLDEST_TEMPORAL = (1, 28)  # an Update that starts its workflow
@@ -86,7 +86,10 @@ def temporal_row(version: str, namespace: str, took_ms: float) -> Row:
 
 async def attribute_rows(client: Client) -> Sequence[Row]:
     """Whether the saved queries can find anything."""
-    missing = await missing_search_attributes(client)
+    try:
+        missing = await missing_search_attributes(client)
+    except SearchAttributesDiffer as differ:
+        return [red("search attributes", str(differ), "remove it, then restart a worker")]
     if missing:
         fix = "restart a worker: it registers them; or temporal operator search-attribute create"
         return [red("search attributes", f"missing: {', '.join(missing)}", fix)]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from temporalio.api.workflowservice.v1 import RegisterNamespaceRequest
+from temporalio.common import SearchAttributeKey
 from temporalio.service import RPCError
 
 from cli.doctor.command import doctor
@@ -22,6 +23,7 @@ from cli.stack import EmbeddedStack
 from payflow.domain.invariants import Invariant
 from payflow.domain.representation import rfc3339
 from payflow.settings import Settings
+from temporal import names
 from temporal.client import connect
 from temporal.queries import PARKED
 from temporal.search_attributes import ensure_search_attributes
@@ -150,6 +152,19 @@ async def test_a_namespace_without_our_attributes_and_without_workers(
         assert rows["workers"].verdict is Verdict.RED
         await _registered(client)
     assert await verdict_on("search attributes", settings) is Verdict.GREEN
+
+
+async def test_an_attribute_of_another_type(
+    pair: EmbeddedStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = (SearchAttributeKey.for_bool(names.STATE.name),)
+    monkeypatch.setattr(names, "SEARCH_ATTRIBUTES", other)
+    row = (await rows_of(of_the_stack(pair), "search attributes"))["search attributes"]
+    monkeypatch.undo()
+
+    assert (row.verdict, row.silent) == (Verdict.RED, False)
+    assert "must be Bool" in row.found
+    assert await verdict_on("search attributes", of_the_stack(pair)) is Verdict.GREEN
 
 
 async def _registered(client: Any) -> None:

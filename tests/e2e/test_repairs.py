@@ -145,5 +145,7 @@ async def test_a_search_attribute_of_another_type_is_told(
     assert await missing_search_attributes(temporal) == []
     other = (SearchAttributeKey.for_bool(names.STATE.name),)
     monkeypatch.setattr(names, "SEARCH_ATTRIBUTES", other)
-    with pytest.raises(SearchAttributesDiffer, match="PayflowState .* is Keyword and must be Bool"):
+    with pytest.raises(
+        SearchAttributesDiffer, match=r"PayflowState .* is Keyword and must be Bool"
+    ):
         await missing_search_attributes(temporal)
