@@ -107,8 +107,9 @@ def batch_lane(park_after_s: int) -> Lane:
 
 PARKED_BATCH_LANE = replace(PARKED_LANE, start_to_close=BATCH_TIMEOUT)
 
-# An operator waits this long for what a verb led to; then he is told how things stand.
-VERB_ANSWERS_IN = timedelta(seconds=4)
+# An operator waits this long for what a verb led to; then he is told how things stand. As much
+# again is left for writing the act down, before and after, until the caller gives up.
+VERB_ANSWERS_IN = timedelta(seconds=2.5)
 
 # A worker that dies leaves its workflow task to run out: 10 s is the server's default, and the
 # fast lane (3 s) keeps a task alive with heartbeats.
