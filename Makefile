@@ -8,12 +8,12 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test chaos fuzz bench check lock audit licenses sbom image release clean
+.PHONY: help install demo up test chaos fuzz bench ui-check screenshots check lock audit licenses sbom image release clean
 
 STORM ?= long
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed ## Build .venv from the hashed lock
 
@@ -46,6 +46,12 @@ fuzz: install ## Thousands of requests nobody would send: none is a 5xx, none un
 
 bench: install ## Measure ratios, write docs/performance.md: BENCH=--quick, --soak, '--only batches', --help
 	$(BIN)/python -m benchmarks $(BENCH)
+
+ui-check: install ## The Temporal UI in a real browser; needs chromium and chromium-driver on PATH
+	PAYFLOW_UI=1 $(BIN)/pytest tests/ui -rP
+
+screenshots: install ## The same, and keep what is seen in docs/img
+	PAYFLOW_UI=1 PAYFLOW_SCREENSHOTS=1 $(BIN)/pytest tests/ui -rP
 
 check: install ## Lint, format, types, architecture, security; needs no network
 	$(BIN)/ruff check .

@@ -4,21 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.ground import Database
+from payflow.proof.sums import read_sums
 
 UNFINISHED = {"status": {"$nin": ["completed", "failed"]}}
 LEGS_OF_A_TRANSFER = ["credit", "debit", "post"]
 
 
 async def unbalanced_minor(database: Database) -> int:
-    """What the wallets hold beyond what was ever deposited; nothing is in transit now."""
-    held = await _sum(database, "wallets", [{"$group": _total("$balance")}])
-    deposits: list[dict[str, Any]] = [
-        {"$match": {"leg": "deposit"}},
-        {"$unwind": "$postings"},
-        {"$match": {"$expr": {"$eq": ["$postings.account", "$wallet_id"]}}},
-        {"$group": _total("$postings.amount")},
-    ]
-    return held - await _sum(database, "journal", deposits)
+    """What wallets and transit hold beyond what came from the world."""
+    async with database.client.start_session(snapshot=True) as session:
+        sums = (await read_sums(database, session)).values()
+    return sum(one.wallets + one.transit - one.from_world for one in sums)
 
 
 async def balances(database: Database) -> dict[str, int]:
@@ -62,12 +58,3 @@ async def items_gone_wrong(database: Database, batch_id: str) -> int:
 def _is_right(item: Mapping[str, Any]) -> bool:
     legs = sorted(leg["leg"] for leg in item["legs"])
     return item["status"] == "completed" and legs == LEGS_OF_A_TRANSFER
-
-
-def _total(of: str) -> dict[str, Any]:
-    return {"_id": None, "total": {"$sum": of}}
-
-
-async def _sum(database: Database, collection: str, stages: list[dict[str, Any]]) -> int:
-    cursor = await database[collection].aggregate(stages)
-    return sum([int(found["total"]) async for found in cursor])

@@ -1,4 +1,4 @@
-"""``payflow demo``: the product in six acts, on a stack of its own, leaving nothing behind."""
+"""``payflow demo``: the product in seven acts, on a stack of its own, leaving nothing behind."""
 
 import asyncio
 import secrets
@@ -18,7 +18,9 @@ from cli.operators import create_operator
 from cli.reporter import reporter_for
 from cli.stack import EmbeddedStack, StackOptions
 from cli.up import stop_on_signals
+from payflow.proof.books import prove_books
 from payflow.settings import Settings
+from payflow.storage.connection import open_client
 
 INTERRUPTED = 130  # what shells report of a program that Ctrl-C ended
 
@@ -60,6 +62,7 @@ async def _play(stack: EmbeddedStack, settings: Settings, show: Show) -> None:
     await _a_compensation(show, alice, bob, operator)
     await _a_killed_worker(stack, show, alice, bob, operator)
     await _a_webhook(show, alice, bob)
+    await _the_books(stack, show)
 
     show.act("Where to look")
     show.say(
@@ -131,6 +134,16 @@ async def _a_webhook(show: Show, alice: Person, bob: Person) -> None:
         f"{event['type']} of {transfer['id']} arrived, number {event['sequence']} of its events, "
         "and is [bold]verified[/bold]."
     )
+
+
+async def _the_books(stack: EmbeddedStack, show: Show) -> None:
+    show.act("The books: every rule, asked in one snapshot, straight from MongoDB")
+    settings = load_settings({"mongo_url": stack.addresses.mongo_url})
+    async with open_client(settings) as client:
+        for proven in await prove_books(client[settings.mongo_database]):
+            if not proven.holds:
+                raise CliError(f"{proven.invariant.meaning} Not so: {proven.findings}")
+            show.say(f"[green]✓[/green] {proven.invariant.meaning}")
 
 
 async def _register(show: Show, name: str) -> Person:

@@ -108,6 +108,18 @@ def create(
 
 @app.command()
 @told_plainly
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    books: Annotated[bool, typer.Option(help="Prove the books too, which reads all.")] = True,
+) -> None:
+    """Examine the running stack: exit code 0 when no row is red, 1 when one is, 2 unreachable."""
+    from cli.doctor.command import doctor as run
+
+    raise typer.Exit(run(as_json=as_json, books=books))
+
+
+@app.command()
+@told_plainly
 def listen(
     forward_to: Annotated[str, typer.Option(help="URL of your program.")],
     email: Annotated[str, typer.Option(envvar="PAYFLOW_EMAIL", help="Whose events.")],

@@ -14,7 +14,7 @@ from payflow.storage.transactions import Client
 APP_NAME = "payflow"  # how our sessions are told from others' in $currentOp
 
 _CONNECT_TIMEOUT_MS = 2_000  # loopback or one data centre: 2 s without an answer is away
-_SOCKET_TIMEOUT_MS = 20_000  # a half-open connection ends; the longest query takes under 1 s
+_LONGEST_ANSWER_S = 20.0  # a half-open connection ends; the longest query takes under 1 s
 _POOL_SIZE = 100  # the driver's default, said
 
 
@@ -22,7 +22,7 @@ class IndexesDiffer(Exception):
     """The database's indexes are not those the code needs."""
 
 
-def open_client(settings: Settings) -> Client:
+def open_client(settings: Settings, *, longest_answer_s: float = _LONGEST_ANSWER_S) -> Client:
     """A client that connects when first used; it never raises here."""
     return AsyncMongoClient(
         settings.mongo_url,
@@ -33,7 +33,7 @@ def open_client(settings: Settings) -> Client:
         readConcernLevel="majority",
         serverSelectionTimeoutMS=_CONNECT_TIMEOUT_MS,
         connectTimeoutMS=_CONNECT_TIMEOUT_MS,
-        socketTimeoutMS=_SOCKET_TIMEOUT_MS,
+        socketTimeoutMS=int(longest_answer_s * 1_000),
         maxPoolSize=_POOL_SIZE,
     )
 

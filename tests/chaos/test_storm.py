@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from cli.stack import EmbeddedStack
-from tests.e2e.auditing import Database, books_of, check_the_books, read_sums
+from tests.e2e.auditing import Database, books_of, check_the_books, check_the_sums
 from tests.e2e.bank import Bank, Person, bank_of
 
 BETWEEN_TWO_LEGS = ["initiated", "debited", "credited", "refunding"]
@@ -85,7 +85,7 @@ class Storm:
     async def watch(self) -> None:
         """Read the sums in one snapshot after the other, for as long as it storms."""
         while not self.over.is_set() or self.snapshots < self.weather.snapshots:
-            (await read_sums(self.database)).check()
+            await check_the_sums(self.database)
             self.snapshots += 1
             await asyncio.sleep(0.05)
 

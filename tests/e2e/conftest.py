@@ -38,10 +38,10 @@ async def api(pair: EmbeddedStack) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def new_operator(stack: EmbeddedStack, bank: Bank) -> Person:
+async def new_operator(stack: EmbeddedStack, bank: Bank, email: str = "") -> Person:
     """An operator who is signed in."""
     settings = Settings(mongo_url=stack.addresses.mongo_url, redis_url=stack.addresses.redis_url)
-    email = new_email("operator")
+    email = email or new_email("operator")
     made = await create_operator(settings, email=email, password=PASSWORD, name="Operator")
     login = await bank.ask("POST", "/v1/auth/login", body={"email": email, "password": PASSWORD})
     return Person(made.id, login.json()["access_token"])

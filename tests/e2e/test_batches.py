@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from cli.stack import EmbeddedStack
-from tests.e2e.auditing import Database, check_the_books, read_sums
+from tests.e2e.auditing import Database, check_the_books, check_the_sums
 from tests.e2e.bank import Bank, Json, Person, new_key, order
 from tests.e2e.test_crashes import kill_all, victims
 
@@ -213,7 +213,7 @@ async def test_kill_9_inside_the_transaction_of_an_atomic_batch(
     await kill_all(stack, role)
     mine = {"batch_id": sent["id"]}
     assert await database.transfers.distinct("status", mine) == ["initiated"]  # caught inside
-    (await read_sums(database)).check()
+    await check_the_sums(database)
     done = await ended(bank, alice, sent["id"])
     assert done["status"] == status
     moved = 3_000 if status == "completed" else 0
@@ -259,7 +259,7 @@ async def test_kill_9_in_the_middle_of_a_batch(
         await asyncio.sleep(0.01)
     pids = {name: stack.kill(name) for name in victims(stack, role)}
     assert await database.transfers.count_documents({**mine, "status": "initiated"})  # the middle
-    (await read_sums(database)).check()
+    await check_the_sums(database)
     for name, pid in pids.items():
         await stack.wait_restarted(name, pid)
     done = await ended(bank, alice, sent["id"])

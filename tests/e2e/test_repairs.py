@@ -12,7 +12,7 @@ from cli.main import app
 from cli.stack import EmbeddedStack
 from temporal import names
 from temporal.search_attributes import SearchAttributesDiffer, missing_search_attributes
-from tests.e2e.auditing import Database, check_the_books, read_sums
+from tests.e2e.auditing import Database, check_the_books, check_the_sums
 from tests.e2e.bank import PASSWORD, Bank, Json, Person, new_email
 from tests.e2e.conftest import new_operator
 
@@ -78,7 +78,7 @@ async def test_from_the_preview_to_the_second_operator(
     await bank.end_rehearsal(operator)
 
     assert (await bank.balance(alice), await bank.balance(bob)) == (900, 0)
-    (await read_sums(database)).check()
+    await check_the_sums(database)
     await check_the_books(database)
     acts = await database.operator_acts.find({"transfer_id": sent["id"]}).sort("at").to_list()
     lapsed, *acts = acts

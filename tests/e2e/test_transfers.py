@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from tests.e2e.auditing import Database, check_the_books, read_sums
+from tests.e2e.auditing import Database, check_the_books, check_the_sums
 from tests.e2e.bank import Bank, Person, new_key, order
 
 
@@ -16,7 +16,7 @@ async def test_one_pays_the_other(bank: Bank, database: Database) -> None:
     assert (await bank.balance(alice), await bank.balance(bob)) == (750, 250)
     assert await bank.kinds(alice) == ["deposit", "debit"]
     assert await bank.kinds(bob) == ["credit"]
-    (await read_sums(database)).check()
+    await check_the_sums(database)
 
 
 async def test_a_lack_of_funds_is_an_outcome(bank: Bank) -> None:
@@ -45,7 +45,7 @@ async def test_a_destination_frozen_after_the_debit_is_refunded(
     assert ended["failure"]["code"] == "destination_unavailable"
     assert await bank.kinds(alice) == ["deposit", "debit", "refund"]
     assert await bank.balance(alice) == 500
-    (await read_sums(database)).check()
+    await check_the_sums(database)
 
 
 async def test_a_source_frozen_in_transit_gets_its_money_back(bank: Bank, operator: Person) -> None:

@@ -23,6 +23,7 @@ def test_the_demo_tells_its_story_and_leaves_nothing_behind(tmp_path: Path) -> N
         "The money is back",
         "after the kill",
         "verified",
+        "✓ Every position of the feed is taken",
     ):
         assert act in shown.stdout
     assert shown.stdout.count("the wallets hold what came in, to the cent") == 5

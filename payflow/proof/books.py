@@ -1,0 +1,98 @@
+"""The books proved: every invariant asked in one snapshot, with what was found against each."""
+
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from pymongo.asynchronous.client_session import AsyncClientSession
+
+from payflow.domain.invariants import Finding, Invariant
+from payflow.proof.feed import broken_links, untold_events
+from payflow.proof.questions import QUESTIONS, Question
+from payflow.proof.sums import Database, disagreements, read_sums
+from payflow.storage.transactions import translated
+
+FINDINGS_AT_MOST = 20  # of one question: enough to see what is wrong, whatever is wrong
+ASKED_WITHIN_S = 240.0  # one question; the server keeps a snapshot for 300 s (its default)
+
+# What one reader of MongoDB can see; whether sagas live is asked of Temporal as well.
+IN_THE_BOOKS = tuple(rule for rule in Invariant if rule is not Invariant.SAGAS_ARE_ALIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """One invariant and what breaks it; nothing, when it holds."""
+
+    invariant: Invariant
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing was found against it."""
+        return not self.findings
+
+
+async def prove_books(
+    database: Database, rules: Collection[Invariant] = IN_THE_BOOKS
+) -> list[Proven]:
+    """Hold the books against these rules, all in the same snapshot.
+
+    Memory is bounded by the server's and by ``FINDINGS_AT_MOST``, whatever the books' size. Books
+    that take longer than a snapshot lives (300 s) cannot be proved in one go.
+
+    Raises:
+        BooksUnavailable: MongoDB does not answer.
+    """
+    with translated():
+        async with database.client.start_session(snapshot=True) as session:
+            return [await _prove(database, session, rule) for rule in rules]
+
+
+async def findings_in(
+    database: Database, rules: Collection[Invariant] = IN_THE_BOOKS
+) -> list[Finding]:
+    """Everything found against these rules; empty when all hold."""
+    return [one for proven in await prove_books(database, rules) for one in proven.findings]
+
+
+async def _prove(database: Database, session: AsyncClientSession, rule: Invariant) -> Proven:
+    found: list[Finding] = []
+    if rule is Invariant.MONEY_IS_CONSERVED:
+        found += disagreements(await read_sums(database, session))
+    elif rule is Invariant.FEED_CHAIN_HOLDS:
+        found += await _first(broken_links(database, session))
+    elif rule is Invariant.FEED_TELLS_THE_JOURNAL:
+        found += await _first(untold_events(database, session))
+    for question in QUESTIONS:
+        if question.invariant is rule:
+            found += await _first(_ask(database, session, question))
+    return Proven(rule, tuple(islice(found, FINDINGS_AT_MOST)))
+
+
+async def _ask(
+    database: Database, session: AsyncClientSession, question: Question
+) -> AsyncIterator[Finding]:
+    stages = [*question.stages, {"$limit": FINDINGS_AT_MOST}]
+    rows = await database[question.collection].aggregate(
+        stages, session=session, allowDiskUse=True, maxTimeMS=int(ASKED_WITHIN_S * 1_000)
+    )
+    async for row in rows:
+        subject = row.get("subject") or row["_id"]
+        yield Finding(question.invariant, str(subject), question.detail.format_map(_Fields(row)))
+
+
+class _Fields(dict[str, Any]):
+    """A row's fields; what it lacks is said to be missing, and not an error."""
+
+    def __missing__(self, name: str) -> str:
+        return f"no {name}"
+
+
+async def _first(findings: AsyncIterator[Finding]) -> list[Finding]:
+    found: list[Finding] = []
+    async for one in findings:
+        found.append(one)
+        if len(found) == FINDINGS_AT_MOST:
+            break
+    return found

@@ -1,0 +1,371 @@
+"""One unit changed behind the books' back turns its invariant red, and nothing else does."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from cli.stack import EmbeddedStack
+from payflow.domain.invariants import Finding, Invariant
+from payflow.proof.books import FINDINGS_AT_MOST, IN_THE_BOOKS, findings_in, prove_books
+from payflow.proof.sums import Database
+from tests.contracts.proven import ProvenBooks, proven_books
+from tests.fakes import START
+
+Fields = dict[str, Any]
+Named = Callable[[ProvenBooks], Any]
+
+
+@pytest.fixture(scope="module")
+async def books(pair: EmbeddedStack) -> AsyncIterator[ProvenBooks]:
+    async with proven_books(pair, "payflow_proof") as made:
+        yield made
+
+
+@dataclass(frozen=True)
+class Spoilt:
+    """A change to one document, what it breaks, and who is named for it."""
+
+    what: str
+    collection: str
+    key: Named
+    change: Fields
+    breaks: set[Invariant]
+    subject: Named = field(default=lambda books: books.alice)
+
+
+def debit_of_completed(books: ProvenBooks) -> str:
+    return f"{books.completed}:debit"
+
+
+def completed(books: ProvenBooks) -> str:
+    return books.completed
+
+
+def alice(books: ProvenBooks) -> str:
+    return books.alice
+
+
+SPOILT = [
+    Spoilt(
+        "a balance is a cent more",
+        "wallets",
+        alice,
+        {"$inc": {"balance": 1}},
+        {Invariant.BALANCES_ARE_FOLDS, Invariant.MONEY_IS_CONSERVED},
+    ),
+    Spoilt(
+        "a cent is held for nobody",
+        "wallets",
+        alice,
+        {"$inc": {"held": 1}},
+        {Invariant.BALANCES_ARE_FOLDS},
+    ),
+    Spoilt(
+        "a wallet changes its currency",
+        "wallets",
+        alice,
+        {"$set": {"currency": "EUR"}},
+        {Invariant.BALANCES_ARE_FOLDS, Invariant.MONEY_IS_CONSERVED},
+    ),
+    Spoilt(
+        "a wallet owes",
+        "wallets",
+        lambda books: books.bob,
+        {"$set": {"balance": -1}},
+        {
+            Invariant.NOBODY_BELOW_FLOOR,
+            Invariant.BALANCES_ARE_FOLDS,
+            Invariant.MONEY_IS_CONSERVED,
+        },
+        lambda books: books.bob,
+    ),
+    Spoilt(
+        "a wallet once owed",
+        "journal",
+        debit_of_completed,
+        {"$set": {"balance_after": -1}},
+        {Invariant.NOBODY_BELOW_FLOOR},
+    ),
+    Spoilt(
+        "a posting is a cent more",
+        "journal",
+        debit_of_completed,
+        {"$inc": {"postings.1.amount": 1}},
+        {Invariant.ENTRIES_BALANCE, Invariant.TRANSIT_ONLY_IN_FLIGHT},
+        debit_of_completed,
+    ),
+    Spoilt(
+        "a posting's amount is no number",
+        "journal",
+        debit_of_completed,
+        {"$set": {"postings.1.amount": "ten"}},
+        {Invariant.ENTRIES_BALANCE, Invariant.TRANSIT_ONLY_IN_FLIGHT},
+        debit_of_completed,
+    ),
+    Spoilt(
+        "a transfer in flight changes its amount",
+        "transfers",
+        lambda books: books.in_flight,
+        {"$inc": {"amount": 1}},
+        {Invariant.TRANSIT_ONLY_IN_FLIGHT, Invariant.MONEY_IS_CONSERVED},
+        lambda books: books.in_flight,
+    ),
+    Spoilt(
+        "a transfer skips its post",
+        "transfers",
+        completed,
+        {"$set": {"status": "credited"}},
+        {Invariant.STEP_SETS_ARE_LEGAL},
+        completed,
+    ),
+    Spoilt(
+        "a transfer is called refunded",
+        "transfers",
+        completed,
+        {"$set": {"refunded": True}},
+        {Invariant.STEP_SETS_ARE_LEGAL},
+        completed,
+    ),
+    Spoilt(
+        "an applied step was refused after all",
+        "journal",
+        lambda books: f"{books.completed}:post",
+        {"$set": {"outcome": "refused"}},
+        {Invariant.STEP_SETS_ARE_LEGAL, Invariant.STEPS_ARE_WHOLE},
+        completed,
+    ),
+    Spoilt(
+        "an applied step has lost its postings",
+        "journal",
+        debit_of_completed,
+        {"$set": {"postings": []}},
+        {
+            Invariant.STEPS_ARE_WHOLE,
+            Invariant.BALANCES_ARE_FOLDS,
+            Invariant.TRANSIT_ONLY_IN_FLIGHT,
+        },
+        debit_of_completed,
+    ),
+    Spoilt(
+        "a step has lost its event",
+        "journal",
+        debit_of_completed,
+        {"$unset": {"event.id": True}},
+        {Invariant.STEPS_ARE_WHOLE, Invariant.FEED_TELLS_THE_JOURNAL},
+        debit_of_completed,
+    ),
+    Spoilt(
+        "a step touches a wallet it does not name",
+        "journal",
+        debit_of_completed,
+        {"$unset": {"wallet_sequence": True}},
+        {Invariant.STEPS_ARE_WHOLE, Invariant.SEQUENCES_HAVE_NO_GAP},
+        debit_of_completed,
+    ),
+    Spoilt(
+        "a wallet's entry has another number",
+        "journal",
+        debit_of_completed,
+        {"$inc": {"wallet_sequence": 100}},
+        {Invariant.SEQUENCES_HAVE_NO_GAP},
+    ),
+    Spoilt(
+        "a wallet's sequence is one behind",
+        "wallets",
+        alice,
+        {"$inc": {"sequence": -1}},
+        {Invariant.SEQUENCES_HAVE_NO_GAP},
+    ),
+    Spoilt(
+        "a transfer's event has another's number",
+        "journal",
+        debit_of_completed,
+        {"$inc": {"event.sequence": 1}},
+        {Invariant.SEQUENCES_HAVE_NO_GAP, Invariant.FEED_TELLS_THE_JOURNAL},
+        completed,
+    ),
+    Spoilt(
+        "a transfer's sequence is one ahead",
+        "transfers",
+        completed,
+        {"$inc": {"sequence": 1}},
+        {Invariant.SEQUENCES_HAVE_NO_GAP},
+        completed,
+    ),
+    Spoilt(
+        "an event in the feed is told otherwise",
+        "feed",
+        lambda books: 2,
+        {"$set": {"event.data.amount": 1}},
+        {Invariant.FEED_CHAIN_HOLDS, Invariant.FEED_TELLS_THE_JOURNAL},
+        lambda books: "2",
+    ),
+    Spoilt(
+        "a link of the chain is another",
+        "feed",
+        lambda books: 3,
+        {"$set": {"hash": "0" * 64}},
+        {Invariant.FEED_CHAIN_HOLDS},
+        lambda books: "3",
+    ),
+    Spoilt(
+        "the relay believes in another end",
+        "relay",
+        lambda books: "place",
+        {"$inc": {"position": 1}},
+        {Invariant.FEED_CHAIN_HOLDS},
+        lambda books: str(EVENTS),
+    ),
+]
+
+EVENTS = 18  # of the proven books
+
+
+@asynccontextmanager
+async def spoilt(
+    database: Database, collection: str, key: object, change: Fields
+) -> AsyncIterator[None]:
+    """The books while one document is other than it was."""
+    before = await database[collection].find_one({"_id": key})
+    assert before is not None
+    changed = await database[collection].update_one({"_id": key}, change)
+    assert changed.modified_count == 1
+    try:
+        yield
+    finally:
+        await database[collection].replace_one({"_id": key}, before)
+
+
+@asynccontextmanager
+async def without(database: Database, collection: str, key: object) -> AsyncIterator[None]:
+    """The books while one document is gone."""
+    gone = await database[collection].find_one_and_delete({"_id": key})
+    assert gone is not None
+    try:
+        yield
+    finally:
+        await database[collection].insert_one(gone)
+
+
+@asynccontextmanager
+async def besides(database: Database, collection: str, document: Fields) -> AsyncIterator[None]:
+    """The books while they hold one document more."""
+    await database[collection].insert_one(document)
+    try:
+        yield
+    finally:
+        await database[collection].delete_one({"_id": document["_id"]})
+
+
+def broken(findings: list[Finding]) -> set[Invariant]:
+    return {one.invariant for one in findings}
+
+
+def subjects(findings: list[Finding]) -> set[str]:
+    return {one.subject_id for one in findings}
+
+
+async def test_right_books_are_proven(books: ProvenBooks) -> None:
+    proven = await prove_books(books.database)
+
+    assert [one.invariant for one in proven] == list(IN_THE_BOOKS)
+    assert [one.findings for one in proven] == [()] * len(proven)
+    assert await books.database.feed.count_documents({}) == EVENTS
+
+
+@pytest.mark.parametrize("case", SPOILT, ids=lambda case: case.what)
+async def test_one_changed_unit_is_found(books: ProvenBooks, case: Spoilt) -> None:
+    async with spoilt(books.database, case.collection, case.key(books), case.change):
+        found = await findings_in(books.database)
+
+    assert broken(found) == case.breaks, found
+    assert case.subject(books) in subjects(found), found
+    assert await findings_in(books.database) == []
+
+
+async def test_a_lost_entry_is_found(books: ProvenBooks) -> None:
+    async with without(books.database, "journal", f"{books.completed}:credit"):
+        found = await findings_in(books.database)
+
+    assert broken(found) == {
+        Invariant.BALANCES_ARE_FOLDS,
+        Invariant.TRANSIT_ONLY_IN_FLIGHT,
+        Invariant.STEP_SETS_ARE_LEGAL,
+        Invariant.SEQUENCES_HAVE_NO_GAP,
+        Invariant.FEED_TELLS_THE_JOURNAL,
+    }
+    assert {books.bob, books.completed} < subjects(found)
+
+
+async def test_a_lost_transfer_is_found(books: ProvenBooks) -> None:
+    async with without(books.database, "transfers", books.completed):
+        found = await findings_in(books.database)
+
+    assert broken(found) == {Invariant.STEP_SETS_ARE_LEGAL, Invariant.SEQUENCES_HAVE_NO_GAP}
+    assert subjects(found) == {books.completed}
+
+
+async def test_a_lost_wallet_is_found(books: ProvenBooks) -> None:
+    async with without(books.database, "wallets", books.bob):
+        found = await findings_in(books.database)
+
+    assert broken(found) == {
+        Invariant.BALANCES_ARE_FOLDS,
+        Invariant.SEQUENCES_HAVE_NO_GAP,
+        Invariant.MONEY_IS_CONSERVED,
+    }
+    assert subjects(found) == {books.bob, "USD"}
+
+
+async def test_a_lost_place_in_the_feed_is_found(books: ProvenBooks) -> None:
+    async with without(books.database, "feed", 5):
+        found = await findings_in(books.database)
+
+    # an event that has just been journaled has no place either: that is no loss yet
+    assert broken(found) == {Invariant.FEED_CHAIN_HOLDS}
+    assert subjects(found) == {"5"}
+
+
+async def test_an_old_event_that_never_got_its_place_is_found(books: ProvenBooks) -> None:
+    event = {"id": "evt_LOST", "type": "endpoint.test", "sequence": 1}
+    entry: Fields = {
+        "_id": "whe_1:test:evt_LOST",
+        "leg": "test",
+        "entry_id": "ent_1",
+        "event": event,
+    }
+    async with besides(books.database, "journal", {**entry, "created_at": START}):
+        found = await findings_in(books.database)
+    place = await books.database.relay.find_one({"_id": "place"})
+    assert place
+    young = place["at"] - timedelta(minutes=1)
+    async with besides(books.database, "journal", {**entry, "created_at": young}):
+        not_yet = await findings_in(books.database)
+
+    assert broken(found) == {Invariant.FEED_TELLS_THE_JOURNAL}
+    assert subjects(found) == {"evt_LOST"}
+    assert not_yet == []
+
+
+async def test_an_event_that_was_made_up_is_found(books: ProvenBooks) -> None:
+    event = {"_id": EVENTS + 1, "event_id": "evt_MADE_UP", "previous_hash": "", "hash": ""}
+    async with besides(books.database, "feed", event):
+        found = await findings_in(books.database)
+
+    assert broken(found) == {Invariant.FEED_CHAIN_HOLDS, Invariant.FEED_TELLS_THE_JOURNAL}
+    assert subjects(found) == {str(EVENTS + 1), "evt_MADE_UP"}
+
+
+async def test_however_much_is_wrong_so_many_findings_are_told(books: ProvenBooks) -> None:
+    many = [{"_id": f"wal_{n}", "balance": 1, "held": 0, "currency": "USD"} for n in range(40)]
+    await books.database.wallets.insert_many(many)
+    try:
+        found = await findings_in(books.database, [Invariant.BALANCES_ARE_FOLDS])
+    finally:
+        await books.database.wallets.delete_many({"_id": {"$in": [one["_id"] for one in many]}})
+
+    assert len(found) == FINDINGS_AT_MOST

@@ -1,0 +1,1 @@
+"""`payflow doctor`: a row turns red for its own reason and for no other."""
