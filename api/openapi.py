@@ -1,7 +1,6 @@
 """The OpenAPI 3.1 document: what the framework derives, completed."""
 
 from collections.abc import Iterator
-from inspect import isclass
 from typing import Any
 
 from fastapi import FastAPI
@@ -10,7 +9,6 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 from api.problems import KINDS, Problem
-from api.v1 import answers, schemas, webhook_schemas
 from api.v1.examples import list_of
 from api.v1.schemas import NewBatch
 from api.webhook_calls import webhook_calls
@@ -110,12 +108,18 @@ def _document(app: FastAPI) -> dict[str, Any]:
 
 def _restore_examples(found: dict[str, Any]) -> None:
     """Put the models' own examples back: the framework takes what is null out of them."""
-    for module in (answers, schemas, webhook_schemas):
-        for name, model in vars(module).items():
-            if isclass(model) and issubclass(model, BaseModel) and name in found:
-                extra = model.model_config.get("json_schema_extra")
-                if isinstance(extra, dict):
-                    found[name].update(extra)
+    for model in _models_under(BaseModel):
+        extra = model.model_config.get("json_schema_extra")
+        if model.__name__ in found and isinstance(extra, dict):
+            found[model.__name__].update(extra)
+
+
+def _models_under(base: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """The API's own models, those that only a module knows among them."""
+    for model in base.__subclasses__():
+        yield from _models_under(model)
+        if model.__module__.startswith("api."):
+            yield model
 
 
 def _complete(status: str, response: dict[str, Any], found: dict[str, Any]) -> None:

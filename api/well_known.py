@@ -8,6 +8,7 @@ from pydantic.config import JsonDict
 from starlette.responses import JSONResponse
 
 from api.parts import Ask
+from api.problems import ANYONE, documented
 
 MEDIA_TYPE = "application/jwk-set+json"  # RFC 7517 §8.5
 
@@ -37,7 +38,12 @@ class JwkSet(BaseModel):
     keys: list[dict[str, str]]
 
 
-@router.get("/jwks.json", response_model=JwkSet, summary="Read the public signing keys")
+@router.get(
+    "/jwks.json",
+    response_model=JwkSet,
+    summary="Read the public signing keys",
+    responses=documented(*ANYONE),
+)
 async def jwks(ask: Ask) -> JSONResponse:
     """Every key whose tokens are taken; the first signs. During a rotation there are two."""
     keys: list[dict[str, Any]] = ask.admission.public_keys

@@ -16,7 +16,7 @@ def _example(value: dict[str, Any]) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [value]})
 
 
-ApiKeyId = Annotated[str, Path(examples=[examples.API_KEY_ID])]
+ApiKeyId = Annotated[str, Path(description="The key.", examples=[examples.API_KEY_ID])]
 
 
 def _each_once(scopes: list[Scope]) -> list[Scope]:

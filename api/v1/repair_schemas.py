@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.responses import JSONResponse
 
 from api.v1.answers import answer
+from api.v1.examples import TRANSFER_ID
 from api.v1.fields import Body, Reason
 from payflow.domain.ledger import Leg
 from payflow.domain.repairs import (
@@ -96,6 +97,19 @@ class PreviewAnswer(BaseModel):
 
 class ApprovalAnswer(BaseModel):
     """A resolution is proposed; nothing has moved."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "object": "approval",
+                    "transfer_id": TRANSFER_ID,
+                    "approval": "pending",
+                    "lapses_in_s": 86_400,
+                }
+            ]
+        }
+    )
 
     object: Literal["approval"]
     transfer_id: str

@@ -26,6 +26,7 @@ router = APIRouter(prefix="/v1/transfers/{transfer_id}", tags=["transfers"])
 _VERB = (
     *OPERATOR,
     *BODY,
+    "operator_unknown",
     "reason_required",
     "illegal_move",
     "transfer_not_found",

@@ -106,7 +106,9 @@ def test_every_way_to_fail_is_told_with_its_codes(call: str) -> None:
 
 
 def test_a_code_that_no_call_gives_is_not_in_the_table() -> None:
-    anywhere = {"route_not_found", "method_not_allowed"}
+    anywhere = {"route_not_found", "method_not_allowed"} | {
+        *("headers_too_large", "request_timeout", "target_too_long"),
+    }
     told = {
         code
         for operation in CALLS.values()
@@ -123,7 +125,7 @@ def test_every_body_shows_an_example_that_its_schema_takes(call: str) -> None:
     operation = CALLS.get(call) or HOOKS[call]
     for kind, body in contents(operation):
         shown = examples_of(body)
-        assert shown or kind == "text/plain", kind
+        assert shown or kind in {"text/plain", "image/svg+xml"}, kind
         wrong = [said for example in shown for said in complaints(body.get("schema", {}), example)]
         assert not wrong, (kind, wrong)
 
