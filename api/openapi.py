@@ -12,6 +12,7 @@ from api.problems import KINDS, Problem
 from api.v1.examples import list_of
 from api.v1.schemas import NewBatch
 from api.webhook_calls import webhook_calls
+from api.well_known import MEDIA_TYPE as JWK_SET
 
 TITLE = "PayFlow"
 DESCRIPTION = """Moves money between wallets and never loses, doubles or half-moves it.
@@ -36,6 +37,7 @@ TAGS = [
 ]
 _UNSEEN: tuple[type[BaseModel], ...] = (Problem, NewBatch)  # what no call's signature shows
 _FRAMEWORK_ERRORS = ("HTTPValidationError", "ValidationError")  # ours look otherwise
+_OUR_JSON = ("application/json", JWK_SET)  # problems bring examples of their own
 _PARTIAL = ("ProfileChange", "EndpointChange")  # what is left out of these stays as it is
 _UNSAID = "Successful Response"  # the framework's description of what nobody described
 _REQUEST_ID = {
@@ -146,8 +148,8 @@ def _drop_framework_errors(operation: dict[str, Any]) -> None:
 
 def _json_contents(operation: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for part in (operation.get("requestBody", {}), *operation["responses"].values()):
-        if "application/json" in part.get("content", {}):
-            yield part["content"]["application/json"]
+        content = part.get("content", {})
+        yield from (content[kind] for kind in _OUR_JSON if kind in content)
 
 
 def _lift_example(content: dict[str, Any], schemas: dict[str, Any]) -> None:

@@ -30,6 +30,12 @@ _EXTRA: JsonDict = {"examples": [_EXAMPLE]}
 router = APIRouter(prefix="/.well-known", tags=["auth"])
 
 
+class JwkSetResponse(JSONResponse):
+    """An answer under the type of RFC 7517."""
+
+    media_type = MEDIA_TYPE
+
+
 class JwkSet(BaseModel):
     """A JWK set (RFC 7517, RFC 8037)."""
 
@@ -42,9 +48,10 @@ class JwkSet(BaseModel):
     "/jwks.json",
     response_model=JwkSet,
     summary="Read the public signing keys",
+    response_class=JwkSetResponse,
     responses=documented(*ANYONE),
 )
-async def jwks(ask: Ask) -> JSONResponse:
+async def jwks(ask: Ask) -> JwkSetResponse:
     """Every key whose tokens are taken; the first signs. During a rotation there are two."""
     keys: list[dict[str, Any]] = ask.admission.public_keys
-    return JSONResponse({"keys": keys}, media_type=MEDIA_TYPE)
+    return JwkSetResponse({"keys": keys})

@@ -24,12 +24,14 @@ class Ending(StrEnum):
 class OperatorOrder:
     """An operator's verb: who (id or email address), and why. Both are required.
 
-    ``dry_run``: do nothing, and say what it would post.
+    ``dry_run``: do nothing, and say what it would post. ``until``: seconds since 1970, after which
+    whoever asked has been told that nobody listens, and the verb is refused; 0 for no such time.
     """
 
     operator: str = ""
     reason: str = ""
     dry_run: bool = False
+    until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class ResolveOrder:
     outcome: str = ""
     evidence: str = ""
     dry_run: bool = False
+    until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The ``Sagas`` port over Temporal: the workflows of transfers and batches, started, spoken to."""
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -209,11 +210,13 @@ class TemporalSagas:
 
 
 def _message(order: RepairOrder) -> OperatorOrder | ResolveOrder:
+    """The verb, which lapses when we have given up on it: Temporal keeps what waits."""
+    until = time.time() + policies.VERB_RPC_TIMEOUT.total_seconds()
     if order.resolve is None:
-        return OperatorOrder(order.operator, order.reason, order.dry_run)
+        return OperatorOrder(order.operator, order.reason, order.dry_run, until)
     said = order.resolve
     return ResolveOrder(
-        order.operator, order.reason, said.leg, said.outcome, said.evidence, order.dry_run
+        order.operator, order.reason, said.leg, said.outcome, said.evidence, order.dry_run, until
     )
 
 

@@ -70,7 +70,7 @@ class Repairs:
     @retry.validator
     def check_retry(self, order: OperatorOrder) -> None:
         """Refuse when no step waits, or an operator holds it."""
-        _check(order.operator, order.reason)
+        _check(order)
         if self.steps.pending is None:
             _refuse(NothingToRetry(self._transfer_id))
         if self.steps.is_held:
@@ -218,7 +218,7 @@ class Repairs:
             await _ask(RepairActivities.finish_act, finished, "Write down what came of it")
 
     def _check_open(self, order: OperatorOrder | ResolveOrder) -> None:
-        _check(order.operator, order.reason)
+        _check(order)
         if self._ending is not None:
             _refuse(TransferTerminal(self._transfer_id, self._ending))
 
@@ -241,7 +241,10 @@ async def _ask(step: Callable[[RepairActivities, A], Awaitable[R]], argument: A,
     return answer
 
 
-def _check(operator: str, reason: str) -> None:
+def _check(order: OperatorOrder | ResolveOrder) -> None:
+    operator, reason = order.operator, order.reason
+    if order.until and workflow.now().timestamp() > order.until:
+        _say_no("verb_lapsed", "whoever asked was told that nobody listens: ask again")
     if not operator.strip() or not reason.strip():
         _say_no("reason_required", "say who you are (operator) and why (reason)")
     if max(len(operator), len(reason)) > LONGEST:

@@ -55,7 +55,7 @@ class MongoEndpoints:
             # two requests at once write the same user, so one of them conflicts and counts again
             owner = await self._users.find_one_and_update(
                 {"_id": endpoint.owner_id},
-                {"$set": {"endpoint_added_at": endpoint.created_at}},
+                {"$inc": {"endpoints_added": 1}},
                 session=session,
             )
             owned = {"owner_id": endpoint.owner_id}

@@ -15,6 +15,7 @@ from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
 import api
+from api import docs_page
 from api.v1 import examples
 from cli.stack import EmbeddedStack
 from payflow.domain.api_keys import Scope
@@ -146,10 +147,10 @@ def expected() -> dict[str, list[int]]:
 
 
 def served() -> Iterator[str]:
-    """Every call of every router in the code, in the documentation or not."""
+    """Every call of every router in the code, in the documentation or not; pages hold no data."""
     for module in pkgutil.walk_packages(api.__path__, "api."):
         for thing in vars(importlib.import_module(module.name)).values():
-            if isinstance(thing, APIRouter):
+            if isinstance(thing, APIRouter) and thing is not docs_page.router:
                 for route in thing.routes:
                     assert isinstance(route, APIRoute)
                     assert route.include_in_schema, route.path

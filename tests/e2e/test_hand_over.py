@@ -13,6 +13,7 @@ from pymongo import AsyncMongoClient
 from cli.stack import EmbeddedStack
 from payflow.domain.event_ports import Deliveries, FeedEvent
 from payflow.domain.identifiers import Prefix
+from payflow.domain.representation import rfc3339
 from payflow.settings import Environment, Settings
 from payflow.storage.connection import APP_NAME
 from payflow.storage.factory import Storage, open_storage
@@ -81,7 +82,13 @@ def mark(number: int, **more: Any) -> Fields:
         "currency": "USD",
         "postings": [],
         "entry_id": new_id(Prefix.ENTRY),
-        "event": {"id": event_id, "type": "endpoint.test", "sequence": 1, "data": {"n": number}},
+        "event": {
+            "id": event_id,
+            "type": "endpoint.test",
+            "sequence": 1,
+            "created_at": rfc3339(SystemClock().now()),
+            "data": {"n": number},
+        },
         "audience": ["usr_OWNER"],
         "endpoint_id": f"whe_{number}",
         "created_at": SystemClock().now(),

@@ -66,6 +66,18 @@ async def test_a_refund_is_on_record_with_who_why_and_what_came_of_it(tell: Tell
     assert balances(books) == (1_000, 0)
 
 
+async def test_a_verb_lapses_when_whoever_asked_was_told_that_nobody_listens(tell: Tell) -> None:
+    books, trouble = silent(Leg.CREDIT)
+    async with tell(books, trouble) as saga:
+        await parked(saga)
+        now = (await saga.environment.get_current_time()).timestamp()
+        for verb in ("retry", "refund", "pause", "resume"):
+            assert await refusal(saga, verb, until=now - 1) == "verb_lapsed"
+        assert await refusal(saga, "resolve", **OUTSIDE, until=now - 1) == "verb_lapsed"
+        assert acts(saga) == []
+        assert (await send(saga, "refund", until=now + 60)).outcome == "refunded"
+
+
 async def test_what_cannot_be_written_down_is_not_done(tell: Tell) -> None:
     books, trouble = silent(Leg.CREDIT)
     async with tell(books, trouble) as saga:
