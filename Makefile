@@ -35,8 +35,9 @@ demo: install ## Show PayFlow at work, from nothing to the last cent
 up: install ## Run the whole stack until Ctrl-C
 	@exec $(BIN)/payflow up
 
-test: install ## Run the tests against the real parts, two files at a time
-	$(BIN)/pytest -n 2 --dist loadfile
+# As many files at a time as three, since tests mostly wait; in their order, the long ones first.
+test: install ## Run the tests against the real parts, three files at a time
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 chaos: install ## The long storms, while processes are killed, and the repair of what is stuck
 	PAYFLOW_STORM=$(STORM) $(BIN)/pytest tests/chaos tests/stuck -rP

@@ -104,9 +104,10 @@ async def test_every_documented_call_answers_as_documented(bank: Bank, operator:
     spec = (await bank.ask("GET", "/openapi.json")).json()
     assert spec["openapi"].startswith("3.1")
     called = 0
+    to_read = await new_world(bank, operator, "")
     for path, operations in spec["paths"].items():
         for method, operation in operations.items():
-            world = await new_world(bank, operator, path)
+            world = to_read if method == "get" else await new_world(bank, operator, path)
             if path in ENDLESS:
                 await open_stream(bank, world, path)
                 called += 1
