@@ -119,6 +119,8 @@ async def _a_killed_worker(
     transfer = await show.bank.watch(alice, transfer, *TERMINAL)
     show.say(f"It went on where it was: done {time.monotonic() - killed_at:.1f} s after the kill.")
     await show.outcome(transfer, status="completed")
+    show.say("Its timeline, as an operator reads it:")
+    show.timeline(await show.bank.timeline(operator, transfer))
 
 
 async def _a_webhook(show: Show, alice: Person, bob: Person) -> None:

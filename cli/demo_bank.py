@@ -104,6 +104,10 @@ class Bank:
         newest_first: list[Json] = (await self._ask("GET", path, owner))["data"]
         return newest_first[::-1]
 
+    async def timeline(self, viewer: Person, transfer: Json) -> Json:
+        """What was done to a transfer, in order."""
+        return await self._ask("GET", f"/v1/transfers/{transfer['id']}/timeline", viewer)
+
     async def subscribe(self, owner: Person, url: str, *event_types: str) -> Json:
         """A webhook endpoint of the owner's, with its secret."""
         body = {"url": url, "event_types": event_types or ["*"]}

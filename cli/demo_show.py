@@ -1,6 +1,7 @@
 """What the demo puts on the screen, and the sum it checks after every act."""
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from cli.demo_bank import Bank, Json, Person
@@ -78,6 +79,16 @@ class Show:
         if total != self._deposited:
             raise CliError(f"The wallets hold {total}, and {self._deposited} came in.")
         self.say("[green]✓[/green] the wallets hold what came in, to the cent")
+
+    def timeline(self, timeline: Json) -> None:
+        """Show every row of a transfer's timeline."""
+        table = Table("at", "kind", "step", "outcome", box=None, pad_edge=False)
+        table.add_column("detail", overflow="fold")
+        for row in timeline["data"]:
+            step = f"{row['leg'] or ''} {row['attempt'] or ''}".strip()
+            cells = (row["at"][11:23], row["kind"], step, row["outcome"], row["detail"])
+            table.add_row(*(escape(cell or "") for cell in cells))
+        self._console.print(table)
 
     def money(self, amount: int) -> str:
         """Minor units as people write them."""

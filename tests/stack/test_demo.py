@@ -22,6 +22,8 @@ def test_the_demo_tells_its_story_and_leaves_nothing_behind(tmp_path: Path) -> N
         "did not have enough",
         "The money is back",
         "after the kill",
+        "Its timeline, as an operator reads it",
+        "attempt  credit 1",
         "verified",
         "✓ Every position of the feed is taken",
     ):
