@@ -8,7 +8,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from payflow.domain.events import GENESIS, first_broken_link
 from payflow.domain.invariants import Finding, Invariant
-from payflow.proof.questions import JOURNAL
+from payflow.proof.questions import JOURNAL, together, unless
 from payflow.proof.sums import Database
 from payflow.storage.documents import FeedDocument
 from payflow.storage.feed import RELAY
@@ -53,53 +53,34 @@ async def untold_events(database: Database, session: AsyncClientSession) -> Asyn
     """
     place = await database[RELAY].find_one({"_id": PLACE}, session=session) or {}
     lost_before = place["at"] - WINDOW if place.get("at") else None
-    told = await database[JOURNAL].aggregate(
+    # side by side, and not looked up one by one: to look for what was written after the snapshot
+    # costs the server a walk over all of it, once for each event that is on its way
+    compared = await database[JOURNAL].aggregate(
         [
-            {"$project": {"event": 1, "created_at": 1}},
+            {"$project": {"_id": "$event.id", "entry": "$_id", "event": 1, "created_at": 1}},
             {
-                "$lookup": {
-                    "from": FEED,
-                    "localField": "event.id",
-                    "foreignField": "event_id",
-                    "pipeline": [{"$project": {"event": 1}}],
-                    "as": "told",
+                "$unionWith": {
+                    "coll": FEED,
+                    "pipeline": [
+                        {"$project": {"_id": "$event_id", "position": "$_id", "told": "$event"}}
+                    ],
                 }
             },
-            {"$match": {"$expr": {"$ne": [["$event"], "$told.event"]}}},
+            together("entry", "event", "created_at", "position", "told"),
+            unless({"$and": [{"$eq": ["$event", "$told"]}, {"$ne": ["$entry", None]}]}),
         ],
         session=session,
         allowDiskUse=True,
         batchSize=READ_AT_ONCE,
     )
-    async for entry in told:
-        event_id = str((entry.get("event") or {}).get("id"))
-        if entry["told"]:
-            yield _untold(event_id, f"the feed tells it otherwise than {entry['_id']}")
-        elif lost_before is not None and entry["created_at"] < lost_before:
-            yield _untold(event_id, f"{entry['_id']} has it, the feed has lost it")
-    made_up = await database[FEED].aggregate(
-        [
-            {"$group": {"_id": "$event_id", "position": {"$max": "$_id"}}},
-            {
-                "$unionWith": {
-                    "coll": JOURNAL,
-                    "pipeline": [{"$project": {"_id": "$event.id", "journaled": "$_id"}}],
-                }
-            },
-            {
-                "$group": {
-                    "_id": "$_id",
-                    "position": {"$max": "$position"},
-                    "journaled": {"$max": "$journaled"},
-                }
-            },
-            {"$match": {"journaled": None}},
-        ],
-        session=session,
-        allowDiskUse=True,
-    )
-    async for event in made_up:
-        yield _untold(str(event["_id"]), f"at position {event['position']}, not in the journal")
+    async for found in compared:
+        event_id, entry = str(found["_id"]), found["entry"]
+        if entry is None:
+            yield _untold(event_id, f"at position {found['position']}, not in the journal")
+        elif found["told"] is not None:
+            yield _untold(event_id, f"the feed tells it otherwise than {entry}")
+        elif lost_before is not None and found["created_at"] < lost_before:
+            yield _untold(event_id, f"{entry} has it, the feed has lost it")
 
 
 def _broken(position: int, detail: str) -> Finding:
