@@ -29,6 +29,10 @@ $(VENV)/.installed: $(VENV)/.dependencies pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(VENV)/.ui: requirements-ui.lock $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-ui.lock
+	@touch $@
+
 demo: install ## Show PayFlow at work, from nothing to the last cent
 	@$(BIN)/payflow demo
 
@@ -48,10 +52,10 @@ fuzz: install ## Thousands of requests nobody would send: none is a 5xx, none un
 bench: install ## Measure ratios, write docs/performance.md: BENCH=--quick, --soak, '--only batches', --help
 	$(BIN)/python -m benchmarks $(BENCH)
 
-ui-check: install ## The Temporal UI in a real browser; needs chromium and chromium-driver on PATH
+ui-check: $(VENV)/.ui ## The Temporal UI in a real browser; needs chromium and chromium-driver on PATH
 	PAYFLOW_UI=1 $(BIN)/pytest tests/ui -rP
 
-screenshots: install ## The same, and keep what is seen in docs/img
+screenshots: $(VENV)/.ui ## The same, and keep what is seen in docs/img
 	PAYFLOW_UI=1 PAYFLOW_SCREENSHOTS=1 $(BIN)/pytest tests/ui -rP
 
 check: install ## Lint, format, types, architecture, security; needs no network
@@ -68,7 +72,8 @@ lock: ## Remake the lock files
 	@test -n "$(UV)" || { echo 'make lock needs uv: put it on PATH, or run "$(BIN)/pip install uv".' >&2; exit 1; }
 	$(COMPILE) --output-file requirements.lock pyproject.toml
 	echo editables | $(COMPILE) --extra dev --output-file requirements-dev.lock pyproject.toml -
-	@! grep -nE '://|file:' requirements.lock requirements-dev.lock || { \
+	$(COMPILE) --extra ui --constraint requirements-dev.lock --output-file requirements-ui.lock pyproject.toml
+	@! grep -nE '://|file:' requirements.lock requirements-dev.lock requirements-ui.lock || { \
 	  echo 'A lock file must not carry addresses.' >&2; exit 1; }
 
 audit: ## Look the locked packages up in the advisories; needs the network

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 from urllib.parse import quote, unquote
 
 from selenium.webdriver import Chrome, ChromeOptions
@@ -74,7 +74,8 @@ class TemporalUi:
         return {unquote(link.split("/workflows/")[1].split("/")[0]) for link in links}
 
     def _all(self, selector: str) -> list[WebElement]:
-        return self._driver.find_elements(By.CSS_SELECTOR, selector)
+        found: list[WebElement] = self._driver.find_elements(By.CSS_SELECTOR, selector)
+        return found
 
     def _visible(self, path: str) -> WebElement | None:
         found = self._driver.find_elements(By.XPATH, path)
@@ -84,9 +85,9 @@ class TemporalUi:
         self._until(lambda: self._visible(path)).click()
 
     def _until(self, look: Callable[[], T | None]) -> T:
-        found = WebDriverWait(self._driver, WAIT_S, ignored_exceptions=[Exception]).until(
-            lambda _: look() or False
-        )
+        found: T | Literal[False] = WebDriverWait(
+            self._driver, WAIT_S, ignored_exceptions=[Exception]
+        ).until(lambda _: look() or False)
         assert found is not False
         return found
 
