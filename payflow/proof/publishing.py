@@ -150,6 +150,9 @@ class Publisher:
             await self.wallets.set_status(wallet_id, WalletStatus.FROZEN)
         except PayflowError as refusal:
             await self.audit.finish(act_id, refusal.code)
+        except (KeyError, TypeError, ValueError) as error:  # spoilt so that it is no wallet
+            logger.error("{} cannot be frozen: {!r}", wallet_id, error)
+            await self.audit.finish(act_id, "unreadable")
         else:
             await self.audit.finish(act_id, "done")
 

@@ -1,4 +1,4 @@
-"""Passes of the proof driven directly, over books of their own, and a stranger who verifies them."""
+"""Passes of the proof driven directly over books of their own, and a stranger who verifies."""
 
 import base64
 from collections.abc import AsyncIterator
@@ -41,15 +41,14 @@ class Proving:
 
     async def seal(self) -> None:
         """Give every event its place, as an active relay would."""
-        lease = self.storage.relay.lease()
-        epoch = await lease.campaign()
-        assert epoch is not None
+        lease = await self.database.relay.find_one({"_id": "lease"})
+        epoch = lease["epoch"] if lease else await self.storage.relay.lease().campaign()
+        assert epoch
         writer = await self.storage.relay.writer(epoch)
         at = await writer.server_time()
         async for _ in writer.catch_up():
             pass
         await writer.caught_up(at, None)
-        await lease.release(epoch)
 
 
 @asynccontextmanager
