@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
-from api import docs_page, health, well_known
+from api import docs_page, health, proof_page, well_known
 from api.bounds import BodyLimit, HeadLimit, InFlight
 from api.client_address import ClientAddresses
 from api.codec import CodecOrigin, codec_router
@@ -109,6 +109,7 @@ def routed_app(settings: Settings) -> FastAPI:
         app.include_router(resource.router)
     app.include_router(webhooks.deliveries)
     app.include_router(docs_page.router)
+    app.include_router(proof_page.router)
     _open_codec(app, settings)
     if settings.rehearsal_allowed:
         app.include_router(simulation.router)
@@ -157,6 +158,7 @@ def _parts(
         observer=storage.observer,
         owners_move_money=settings.rehearsal_allowed,
         probes=probes,
+        proofs=storage.proofs,
         rehearsal=storage.rehearsal,
         sagas=sagas,
         sessions=Sessions(

@@ -20,7 +20,7 @@ from payflow.settings import Settings
 VISITOR = "payflow.visitor"  # a Visitor, or the AuthenticationFailed that says why there is none
 TRANSFERS = "/v1/transfers"
 
-_OPEN = ("/health", "/metrics", "/docs", "/openapi.json", "/.well-known/")
+_OPEN = ("/health", "/metrics", "/docs", "/proof", "/openapi.json", "/.well-known/")
 _BEFORE_LOGIN = ("/v1/auth/register", "/v1/auth/login", "/v1/auth/refresh")
 
 

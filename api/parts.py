@@ -24,6 +24,7 @@ from payflow.domain.ports import (
     Transfers,
     Wallets,
 )
+from payflow.domain.proof_ports import Proofs
 from payflow.domain.repair_ports import AuditLog
 from payflow.webhooks.subscriptions import Subscriptions
 from temporal.timelines import Timelines
@@ -45,6 +46,7 @@ class Parts:
     observer: Observer
     owners_move_money: bool
     probes: Sequence[Probe]
+    proofs: Proofs
     rehearsal: Rehearsal
     sagas: Sagas
     sessions: Sessions

@@ -105,6 +105,9 @@ class Settings(BaseSettings):
         "in the data folder. Required in production.",
     )
 
+    proof_interval_s: float = Field(
+        60.0, gt=0, le=86_400, description="Pause between two passes of the proof of the books."
+    )
     park_after_s: int = Field(
         300, ge=1, le=86_400, description="A step silent for so long parks its transfer."
     )
