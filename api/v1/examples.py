@@ -226,7 +226,7 @@ def list_of(thing: dict[str, Any]) -> dict[str, Any]:
     return {"object": "list", "data": [thing], "has_more": False, "next_cursor": None}
 
 
-PROOF = {
+PROOF: dict[str, Any] = {
     "object": "proof",
     "number": 4711,
     "status": "ok",
@@ -244,7 +244,7 @@ PROOF = {
     "signature": "hgyY0il+MGCjP0JzlnLWG1PPOt7+09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5B"
     "hVsPt9g7sVvpAr/MuM0KAg==",
 }
-PROOF_VIOLATED = {
+PROOF_VIOLATED: dict[str, Any] = {
     **PROOF,
     "status": "violated",
     "violations": [

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 from starlette.responses import JSONResponse
 
 from api.pages import page_object, sequence_after
@@ -14,6 +15,8 @@ from api.v1.answers import ListAnswer, answer
 from api.v1.schemas import PageQuery
 from api.well_known import JwkSet, JwkSetResponse
 from payflow.domain.ports import Page
+
+_EXTRA: JsonDict = {"examples": [examples.PROOF, examples.PROOF_VIOLATED]}
 
 router = APIRouter(prefix="/v1", tags=["proof"])
 
@@ -37,9 +40,7 @@ class ProofAnswer(BaseModel):
     """A proof: `hash` is the SHA-256 of its RFC 8785 form without `hash` and `signature`, and
     `signature` the base64 of Ed25519 over that form, by the key `key_id` of `/v1/proof/keys`."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [examples.PROOF, examples.PROOF_VIOLATED]}
-    )
+    model_config = ConfigDict(json_schema_extra=_EXTRA)
 
     object: Literal["proof"]
     number: int = Field(description="Proofs are numbered from 1, without gap.")

@@ -127,7 +127,8 @@ async def open_storage(
         rehearsal = MongoRehearsal()
         recent, recent_wallets = RecentTransfers(), RecentWallets()
         probes: tuple[Probe, ...] = (MongoProbe(client), RedisProbe(redis))
-        observer.look_at(MongoCensus(collections.transfers), probes)
+        proofs = client[settings.mongo_database][ProofDocument.Settings.name]
+        observer.look_at(MongoCensus(collections.transfers, proofs), probes)
         timelines = client[settings.mongo_database][TimelineDocument.Settings.name]
         engine = PostingEngine(collections, clock, bell, recent, recent_wallets, observer)
         async with AttemptLog(timelines) as attempt_log, engine:
@@ -149,7 +150,7 @@ async def open_storage(
                 endpoints=MongoEndpoints(collections, settings.mongo_database, clock),
                 observer=observer,
                 probes=probes,
-                proofs=MongoProofs(client[settings.mongo_database][ProofDocument.Settings.name]),
+                proofs=MongoProofs(proofs),
                 quotas=quotas,
                 refresh_tokens=MongoRefreshTokens(client),
                 rehearsal=rehearsal,

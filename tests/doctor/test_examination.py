@@ -74,7 +74,7 @@ async def test_a_stack_that_is_well(pair: EmbeddedStack) -> None:
         name: rows[name].found for name in well if rows[name].verdict is not Verdict.GREEN
     } == {}
     proven = {f"books: {rule.value.replace('_', ' ')}" for rule in Invariant}
-    assert rows.keys() == well | proven | {"webhooks", "parked sagas", "cannot run"}
+    assert rows.keys() == well | proven | {"webhooks", "parked sagas", "proof", "cannot run"}
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ async def test_a_stack_that_is_well(pair: EmbeddedStack) -> None:
             "mongo_url",
             f"mongodb://{NOWHERE}/?replicaSet=rs0",
             {"mongodb", "transactions", "oplog", "indexes", "clocks", "relay", "webhooks"}
-            | {"parked sagas"},
+            | {"parked sagas", "proof"},
         ),
         ("redis_url", f"redis://{NOWHERE}/0", {"redis", "clocks"}),
         ("temporal_address", NOWHERE, {"temporal", "search attributes", "workers", "cannot run"}),
