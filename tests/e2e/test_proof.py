@@ -1,6 +1,7 @@
 """The proof of a running stack: found by a stranger to be signed, and right until it is not."""
 
 import asyncio
+from itertools import pairwise
 
 import pytest
 
@@ -34,7 +35,7 @@ async def test_money_on_its_way_by_two_workers_is_no_violation(
     assert last["transfers_checked"] >= first["transfers_checked"] + 15
     chain = (await bank.ask("GET", "/v1/proofs?limit=3")).json()["data"]
     jwks = (await bank.ask("GET", "/v1/proof/keys")).json()["keys"]
-    for newer, older in zip(chain, chain[1:], strict=False):
+    for newer, older in pairwise(chain):
         verify(newer, jwks, older["hash"])
         assert newer["number"] == older["number"] + 1
 
