@@ -21,8 +21,8 @@ from cli.doctor.rows import Row, Verdict
 from cli.errors import CliError
 from cli.stack import EmbeddedStack
 from payflow.domain.invariants import Invariant
-from payflow.proof.books import IN_THE_BOOKS
 from payflow.domain.representation import rfc3339
+from payflow.proof.books import IN_THE_BOOKS
 from payflow.settings import Settings
 from temporal import names
 from temporal.client import connect
