@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
-from api import docs_page, health, well_known
+from api import docs_page, health, proof_page, well_known
 from api.bounds import BodyLimit, HeadLimit, InFlight
 from api.client_address import ClientAddresses
 from api.codec import CodecOrigin, codec_router
@@ -24,6 +24,7 @@ from api.v1 import (
     batches,
     events,
     movements,
+    proof,
     repairs,
     simulation,
     timeline,
@@ -36,6 +37,7 @@ from payflow.auth.admission import Admission
 from payflow.auth.api_keys import KeyRing
 from payflow.auth.keys import load_keys
 from payflow.auth.sessions import Sessions
+from payflow.auth.statements import load_statement_keys
 from payflow.auth.tokens import AccessTokens
 from payflow.domain.ports import Probe, Sagas
 from payflow.domain.timeline_ports import Histories
@@ -102,11 +104,12 @@ def routed_app(settings: Settings) -> FastAPI:
     # routes are tried in this order, about 3 µs each: what is called most comes first
     for resource in (
         *(transfers, repairs, movements, wallets, batches, events),
-        *(auth, api_keys, users, webhooks, timeline, well_known, health),
+        *(auth, api_keys, users, webhooks, timeline, proof, well_known, health),
     ):
         app.include_router(resource.router)
     app.include_router(webhooks.deliveries)
     app.include_router(docs_page.router)
+    app.include_router(proof_page.router)
     _open_codec(app, settings)
     if settings.rehearsal_allowed:
         app.include_router(simulation.router)
@@ -155,6 +158,7 @@ def _parts(
         observer=storage.observer,
         owners_move_money=settings.rehearsal_allowed,
         probes=probes,
+        proofs=storage.proofs,
         rehearsal=storage.rehearsal,
         sagas=sagas,
         sessions=Sessions(
@@ -165,6 +169,7 @@ def _parts(
             storage.quotas,
             settings,
         ),
+        statement_keys=load_statement_keys(settings),
         streams=Streams(
             storage.feed,
             storage.news,

@@ -10,6 +10,7 @@ from api.streams import Streams
 from payflow.auth.admission import Admission
 from payflow.auth.api_keys import KeyRing
 from payflow.auth.sessions import Sessions
+from payflow.auth.statements import StatementKeys
 from payflow.domain.api_keys import ApiKeys
 from payflow.domain.batch_ports import Batches
 from payflow.domain.event_ports import Feed
@@ -23,6 +24,7 @@ from payflow.domain.ports import (
     Transfers,
     Wallets,
 )
+from payflow.domain.proof_ports import Proofs
 from payflow.domain.repair_ports import AuditLog
 from payflow.webhooks.subscriptions import Subscriptions
 from temporal.timelines import Timelines
@@ -44,9 +46,11 @@ class Parts:
     observer: Observer
     owners_move_money: bool
     probes: Sequence[Probe]
+    proofs: Proofs
     rehearsal: Rehearsal
     sagas: Sagas
     sessions: Sessions
+    statement_keys: StatementKeys
     streams: Streams
     subscriptions: Subscriptions
     timelines: Timelines

@@ -186,6 +186,11 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "temporarily_unavailable": Kind(
             503, "Temporarily unavailable", "The service cannot answer for the moment."
         ),
+        "proof_pending": Kind(
+            503,
+            "Proof pending",
+            "The books are being proved for the first time; ask again in a minute.",
+        ),
         "overloaded": Kind(503, "Overloaded", "Too many requests are under way here; try again."),
         "too_many_streams": Kind(
             503, "Too many streams", "Too many event streams are open here; try again."

@@ -11,6 +11,7 @@ _RESOURCES = (
     ("/v1/webhook-endpoints", "webhooks"),
     ("/v1/webhook-deliveries", "webhooks"),
 )
+_FOR_ANYONE = ("/v1/proof", "/v1/proofs", "/v1/proof/keys", "/proof")
 _SCOPES = {scope.value: scope for scope in Scope}
 
 
@@ -20,3 +21,8 @@ def scope_for(method: str, path: str) -> Scope | None:
         if path == prefix or path.startswith(f"{prefix}/"):
             return _SCOPES.get(f"{resource}:{'read' if method in _READS else 'write'}")
     return None
+
+
+def needs_scope(path: str) -> bool:
+    """Whether a key is asked for a scope; not where nobody is asked who they are."""
+    return path not in _FOR_ANYONE

@@ -24,6 +24,7 @@ _ALWAYS: Headers = (
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),  # for browsers that know no frame-ancestors
 )
+_PAGES = ("/docs", "/proof")
 _DATA = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 
 
@@ -39,7 +40,7 @@ class SecurityHeaders:
 
     def of(self, scope: Scope) -> Headers:
         """What the answer to this request carries."""
-        return self._page if scope["path"] == "/docs" else self._data
+        return self._page if scope["path"] in _PAGES else self._data
 
 
 def open_to_origins(app: FastAPI, settings: Settings) -> None:

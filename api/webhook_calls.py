@@ -23,6 +23,7 @@ _SUMMARIES = {
     EventType.BATCH_ACCEPTED: "A batch was accepted.",
     EventType.ENDPOINT_TEST: "A test that the endpoint's owner asked for.",
     EventType.ENDPOINT_DISABLED: "An endpoint is delivered to no more.",
+    EventType.PROOF_VIOLATED: "The books were found changed; told to operators.",
 }
 _BATCH = {
     "object": "batch",
@@ -45,6 +46,7 @@ _DATA: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "wallet": (_ref("MovementAnswer"), {**examples.MOVEMENT_ANSWER, "owner_id": examples.ALICE_ID}),
     "batch": (_BATCH_SCHEMA, _BATCH),
     "endpoint": (_ref("EndpointAnswer"), examples.ENDPOINT_ANSWER),
+    "proof": (_ref("ProofAnswer"), examples.PROOF_VIOLATED),
 }
 _STANDS = {
     EventType.TRANSFER_INITIATED: "initiated",

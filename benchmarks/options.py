@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 BATCH_OF_THE_MARK = 10_000  # items, the most that one may have
+PROOF_OF_THE_MARK = 1_000_000  # entries of the long past
 ROUNDS = 5  # a median of fewer is an anecdote
 
 
@@ -21,6 +22,7 @@ class Options:
     kills: int = 3
     in_flight: int = 100
     batch: int = BATCH_OF_THE_MARK
+    proven: int = PROOF_OF_THE_MARK
 
     @property
     def brisk_seconds(self) -> float:
@@ -40,6 +42,7 @@ QUICK = replace(
     starts=1,
     kills=1,
     batch=600,
+    proven=20_000,
 )
 # What the marks of memory and history are set for.
 SOAK_TRANSFERS = 50_000

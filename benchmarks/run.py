@@ -21,6 +21,7 @@ from benchmarks.sections import (
     memory,
     observability,
     posting,
+    proof,
     reading,
     recovery,
     speed,
@@ -38,6 +39,7 @@ SECTIONS = (
     "hot-workers",
     "recovery",
     "webhooks",
+    "proof",
     "start",
 )
 ALL_IN_ONE = Layout()
@@ -45,6 +47,8 @@ UNOBSERVED = Layout(program="benchmarks.unobserved")
 TWO_WORKERS = Layout(apis=1, workers=2)
 ONE_WORKER = Layout(apis=1, workers=1)
 WALLETS_OF_HISTORY = 96
+# A past is written past PayFlow, which the proof is there to find.
+UNPROVED = {"PAYFLOW_PROOF_INTERVAL_S": "86400"}
 
 
 @dataclass(slots=True)
@@ -81,12 +85,15 @@ class Run:
                     await self._take("batches", lambda: batch_kills.measure(ground))
             if "webhooks" in self.wanted:
                 await self._webhooks(load)
+            if "proof" in self.wanted:
+                async with self._ground("proof", ALL_IN_ONE, load) as ground:
+                    await self._take("proof", lambda: proof.measure(ground))
         await self._take("start", lambda: starting.measure(self.options, self.folder / "up"))
 
     async def _history(self, load: LoadProcess) -> None:
         async with AsyncExitStack() as held:
             long, short = [
-                await held.enter_async_context(self._ground(name, ALL_IN_ONE, load))
+                await held.enter_async_context(self._ground(name, ALL_IN_ONE, load, more=UNPROVED))
                 for name in ("long", "short")
             ]
             await self._take("history", lambda: history.measure(long, short))

@@ -15,12 +15,14 @@ from cli.demo_show import Show
 from cli.demo_webhook import open_subscriber
 from cli.errors import CliError
 from cli.operators import create_operator
+from cli.proof import run_pass
 from cli.reporter import reporter_for
 from cli.stack import EmbeddedStack, StackOptions
 from cli.up import stop_on_signals
 from payflow.proof.books import prove_books
 from payflow.settings import Settings
 from payflow.storage.connection import open_client
+from temporal.client import connect
 
 INTERRUPTED = 130  # what shells report of a program that Ctrl-C ended
 
@@ -146,6 +148,19 @@ async def _the_books(stack: EmbeddedStack, show: Show) -> None:
             if not proven.holds:
                 raise CliError(f"{proven.invariant.meaning} Not so: {proven.findings}")
             show.say(f"[green]✓[/green] {proven.invariant.meaning}")
+    await _the_proof(stack, show)
+
+
+async def _the_proof(stack: EmbeddedStack, show: Show) -> None:
+    """A pass at once, by the worker that runs one every minute, and what anyone can read of it."""
+    settings = load_settings({"temporal_address": stack.addresses.temporal_address})
+    verdict = await run_pass(await connect(settings))
+    if verdict.status != "ok":
+        raise CliError(f"The proof is {verdict.status}, with {verdict.violations} violations.")
+    show.say(
+        f"[green]✓[/green] Proof {verdict.number}, signed: {verdict.status}. "
+        f"{stack.addresses.api_url}/proof shows it to anyone."
+    )
 
 
 async def _register(show: Show, name: str) -> Person:

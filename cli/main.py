@@ -120,6 +120,19 @@ def doctor(
 
 @app.command()
 @told_plainly
+def proof(
+    full: Annotated[bool, typer.Option("--full", help="Fold everything first; minutes.")] = False,
+) -> None:
+    """Show the last proof of the books: exit code 0 when it is ok, 1 when it is violated."""
+    from cli.proof import proof as run
+
+    said, is_ok = run(full=full)
+    typer.echo(said)
+    raise typer.Exit(0 if is_ok else 1)
+
+
+@app.command()
+@told_plainly
 def listen(
     forward_to: Annotated[str, typer.Option(help="URL of your program.")],
     email: Annotated[str, typer.Option(envvar="PAYFLOW_EMAIL", help="Whose events.")],

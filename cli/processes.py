@@ -24,6 +24,7 @@ from temporal.probe import TemporalProbe
 from temporal.sagas import TemporalSagas
 from temporal.timelines import Timelines
 from temporal.wording import Links
+from workers.maintenance import maintenance_worker
 from workers.pickup import PickUp
 from workers.relay import Relay
 from workers.running import wait_for_temporal
@@ -55,6 +56,7 @@ async def run_worker(settings: Settings) -> None:
             open_attempts(settings, storage, couriers) as attempts,
             transfer_worker(client, storage, sagas),
             webhook_worker(client, attempts),
+            maintenance_worker(client, settings, storage),
         ):
             say_ready()
             await stop.wait()
@@ -171,6 +173,7 @@ async def _work_beside_the_api(
         open_attempts(settings, storage, TemporalCouriers(sagas)) as attempts,
         transfer_worker(client, storage, sagas),
         webhook_worker(client, attempts),
+        maintenance_worker(client, settings, storage),
     ):
         sagas.use(client, eager=True)
         say_ready()

@@ -6,9 +6,15 @@ TRANSFERS_QUEUE = "payflow-transfers"
 
 WEBHOOKS_QUEUE = "payflow-webhooks"
 
+MAINTENANCE_QUEUE = "payflow-maintenance"
+
 TRANSFER_WORKFLOW = "Transfer"
 BATCH_WORKFLOW = "Batch"
 DELIVERY_WORKFLOW = "WebhookDelivery"
+PROOF_WORKFLOW = "Proof"
+
+PROOF_SCHEDULE_ID = "payflow-proof"
+PROOF_WORKFLOW_ID = "proof"  # the schedule adds the time
 
 # an operator's verbs: what one sends from the Temporal UI, its CLI, or through our API
 RETRY_UPDATE = "retry"

@@ -139,5 +139,19 @@ DELIVERY_RETRY = RetryPolicy(
     maximum_interval=timedelta(minutes=1),
 )
 
+# A pass of the proof takes under a second, a full one over 10^7 entries minutes (a question has
+# 240 s). A killed worker's is run again after the heartbeat; what overlaps is skipped meanwhile.
+PROOF_TIMEOUT = timedelta(minutes=15)
+PROOF_ALTOGETHER = timedelta(minutes=30)
+PROOF_HEARTBEAT = timedelta(seconds=10)
+PROOF_RETRY = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    backoff_coefficient=2.0,
+    maximum_interval=timedelta(seconds=30),
+)
+
+# What the schedule missed while Temporal was away is one pass, not one for each minute.
+PROOF_CATCH_UP = timedelta(seconds=10)
+
 START_RPC_TIMEOUT = timedelta(seconds=2)  # the sweep starts what this could not
 VERB_RPC_TIMEOUT = timedelta(seconds=5)  # then: workflow_cannot_run

@@ -224,3 +224,34 @@ REPLAY_ANSWER = {
 def list_of(thing: dict[str, Any]) -> dict[str, Any]:
     """A list that holds one thing."""
     return {"object": "list", "data": [thing], "has_more": False, "next_cursor": None}
+
+
+PROOF: dict[str, Any] = {
+    "object": "proof",
+    "number": 4711,
+    "status": "ok",
+    "checked_at": AT,
+    "snapshot_at": AT,
+    "scope": "incremental",
+    "transfers_checked": 128_000,
+    "feed_position": 512_004,
+    "oldest_in_transit": {"transfer_id": TRANSFER_ID, "since": AT},
+    "time_to_clear_ms": 38,
+    "violations": [],
+    "previous_hash": "5f2b51ca2fdc5baa31ec02e002f69aec37cc5a2f0b8d3ed7b0d5e0b2a2f2b0c1",
+    "key_id": "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+    "hash": "9c56cc51b374c3ba189210d5b6d4bf57790d351c96c47c02190ecf1e430635ab",
+    "signature": "hgyY0il+MGCjP0JzlnLWG1PPOt7+09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5B"
+    "hVsPt9g7sVvpAr/MuM0KAg==",
+}
+PROOF_VIOLATED: dict[str, Any] = {
+    **PROOF,
+    "status": "violated",
+    "violations": [
+        {
+            "invariant": "changes_have_entries",
+            "subject_id": ALICE_WALLET_ID,
+            "detail": "says balance 1251, and no entry was posted with it",
+        }
+    ],
+}

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 from temporalio.client import Client as TemporalClient
 
 from cli.doctor import flow, mongo, others
+from cli.doctor.proof import proof_rows
 from cli.doctor.rows import Check, Row, not_looked_at
 from payflow.proof.books import ASKED_WITHIN_S
 from payflow.settings import Settings
@@ -97,6 +98,9 @@ def _flow_checks(settings: Settings, client: Client, temporal: TemporalClient) -
         Check("relay", lambda: flow.relay_rows(database), _MONGO, needs=MONGODB),
         Check("webhooks", lambda: flow.webhook_rows(database), _MONGO, needs=MONGODB),
         Check("parked sagas", lambda: flow.parked_rows(database), _MONGO, needs=MONGODB),
+        Check(
+            "proof", lambda: proof_rows(database, settings.proof_interval_s), _MONGO, needs=MONGODB
+        ),
         Check("cannot run", lambda: others.stuck_rows(temporal), _TEMPORAL, needs=TEMPORAL),
     ]
 

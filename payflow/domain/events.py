@@ -26,6 +26,7 @@ class EventType(StrEnum):
     BATCH_ACCEPTED = "batch.accepted"
     ENDPOINT_TEST = "endpoint.test"
     ENDPOINT_DISABLED = "endpoint.disabled"
+    PROOF_VIOLATED = "proof.violated"
 
 
 TERMINAL_TYPES = frozenset({EventType.TRANSFER_COMPLETED, EventType.TRANSFER_FAILED})

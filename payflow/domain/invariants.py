@@ -24,6 +24,8 @@ class Invariant(StrEnum):
     FEED_CHAIN_HOLDS = "feed_chain_holds"
     FEED_TELLS_THE_JOURNAL = "feed_tells_the_journal"
     SAGAS_ARE_ALIVE = "sagas_are_alive"
+    HISTORY_ONLY_GROWS = "history_only_grows"
+    CHANGES_HAVE_ENTRIES = "changes_have_entries"
 
     @property
     def meaning(self) -> str:
@@ -53,6 +55,10 @@ _MEANING: Mapping[Invariant, str] = MappingProxyType(
         "word, and no other.",
         Invariant.SAGAS_ARE_ALIVE: "Every transfer that has not ended has a running workflow, its "
         "own or its batch's, and every such workflow its transfer.",
+        Invariant.HISTORY_ONLY_GROWS: "Nothing in the journal or the feed was ever changed or "
+        "removed.",
+        Invariant.CHANGES_HAVE_ENTRIES: "No balance and no transfer ever changed but together with "
+        "the entry that says so.",
     }
 )
 

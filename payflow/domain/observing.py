@@ -60,11 +60,23 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
+class Proven:
+    """The last proof of the books, and how old it is."""
+
+    status: str
+    violations: int
+    transfers: int
+    age_s: float
+    oldest_in_transit_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
-    """The unfinished transfers of all processes, as the books have them."""
+    """The unfinished transfers of all processes, as the books have them, and their proof."""
 
     in_flight: Mapping[TransferStatus, int]
     parked: int
+    proof: Proven | None = None
 
 
 class Census(Protocol):

@@ -21,7 +21,14 @@ from prometheus_client.registry import Collector
 
 from payflow.domain.ledger import JournalEntry, Leg
 from payflow.domain.movements import Movement
-from payflow.domain.observing import Answer, Attempt, Census, Delivered, WalletAct
+from payflow.domain.observing import (
+    Answer,
+    Attempt,
+    Census,
+    Delivered,
+    Proven,
+    WalletAct,
+)
 from payflow.domain.ports import Probe
 from payflow.domain.transfers import Transfer
 from payflow.observability import names
@@ -165,10 +172,21 @@ class Metrics:
             logger.warning("the transfers under way cannot be counted: {!r}", error)
             self._gauges[names.IN_FLIGHT].clear()
             self._set(names.PARKED, float("nan"))
+            self._set(names.PROOF_AGE, float("nan"))
             return
         for status, count in standing.in_flight.items():
             self._set(names.IN_FLIGHT, count, status.value)
         self._set(names.PARKED, standing.parked)
+        if standing.proof is not None:
+            self._show_proof(standing.proof)
+
+    def _show_proof(self, proof: Proven) -> None:
+        for status in ("ok", "violated"):
+            self._set(names.PROOF_STATUS, int(proof.status == status), status)
+        self._set(names.PROOF_VIOLATIONS, proof.violations)
+        self._set(names.PROOF_AGE, proof.age_s)
+        self._set(names.PROOF_TRANSFERS, proof.transfers)
+        self._set(names.TRANSIT_OLDEST, proof.oldest_in_transit_s)
 
     async def _examine_dependencies(self) -> None:
         probes = self._probes.values()

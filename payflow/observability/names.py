@@ -137,6 +137,24 @@ WEBHOOK_LAG = Metric(
     buckets=_LONG_SECONDS,
 )  # fmt: skip
 
+PROOF_STATUS = Metric(
+    Kind.GAUGE, "payflow_proof_status", "1 for what the last proof says, 0 for the other (books).",
+    ("status",),
+)  # fmt: skip
+PROOF_VIOLATIONS = Metric(
+    Kind.GAUGE, "payflow_proof_violations", "What the last proof found wrong (books)."
+)
+PROOF_AGE = Metric(
+    Kind.GAUGE, "payflow_proof_age_seconds", "How old the last proof of the books is (books)."
+)
+PROOF_TRANSFERS = Metric(
+    Kind.GAUGE, "payflow_proof_transfers_checked", "Transfers the last proof stands for (books)."
+)
+TRANSIT_OLDEST = Metric(
+    Kind.GAUGE, "payflow_transit_oldest_age_seconds",
+    "How long money has been in transit at most, by the last proof; 0 when none is (books).",
+)  # fmt: skip
+
 DEPENDENCY_UP = Metric(
     Kind.GAUGE, "payflow_dependency_up", "1 when this process got an answer from it.",
     ("dependency",),

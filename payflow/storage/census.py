@@ -1,20 +1,25 @@
 """Counts the transfers under way, of all processes, from the books."""
 
 import time
+from datetime import datetime
 
-from payflow.domain.observing import Standing
+from pymongo import DESCENDING
+
+from payflow.domain.observing import Proven, Standing
 from payflow.domain.transfers import TransferStatus
 from payflow.storage.documents import UNFINISHED
+from payflow.storage.identity import SystemClock
 from payflow.storage.transactions import Collection, translated
 
 COUNT_AGAIN_S = 3.0  # several scrapers, or one that is eager, cost the books no more than this
 
 
 class MongoCensus:
-    """The ``Census`` port: two counts over indexes that hold nothing else."""
+    """The ``Census`` port: two counts over indexes that hold nothing else, and the last proof."""
 
-    def __init__(self, transfers: Collection) -> None:
+    def __init__(self, transfers: Collection, proofs: Collection) -> None:
         self._transfers = transfers
+        self._proofs = proofs
         self._counted_at = float("-inf")
         self._standing = Standing({}, 0)
 
@@ -37,4 +42,21 @@ class MongoCensus:
         async for group in found:
             in_flight[TransferStatus(group["_id"])] = int(group["count"])
         parked = await self._transfers.count_documents({"needs_attention": True})
-        return Standing(in_flight, parked)
+        return Standing(in_flight, parked, await last_proof(self._proofs))
+
+
+async def last_proof(proofs: Collection) -> Proven | None:
+    """The last proof, with its ages by this machine's clock; None while there is none."""
+    kept = await proofs.find_one({}, sort=[("_id", DESCENDING)])
+    if kept is None:
+        return None
+    statement, now = kept["statement"], SystemClock().now()
+    oldest = statement["oldest_in_transit"]
+    since = datetime.fromisoformat(oldest["since"]) if oldest else now
+    return Proven(
+        status=statement["status"],
+        violations=len(statement["violations"]),
+        transfers=statement["transfers_checked"],
+        age_s=max(0.0, (now - kept["at"]).total_seconds()),
+        oldest_in_transit_s=max(0.0, (now - since).total_seconds()),
+    )

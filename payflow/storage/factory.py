@@ -23,6 +23,7 @@ from payflow.domain.ports import (
     Transfers,
     Wallets,
 )
+from payflow.domain.proof_ports import Proofs
 from payflow.domain.repair_ports import AuditLog, Repairs
 from payflow.domain.timeline_ports import TimelineStore
 from payflow.domain.webhook_ports import DeliveryRecords, Endpoints
@@ -44,6 +45,8 @@ from payflow.storage.identity import SystemClock
 from payflow.storage.noting import NotingBooks
 from payflow.storage.posting import PostingEngine
 from payflow.storage.probes import MongoProbe, RedisProbe
+from payflow.storage.proof_documents import ProofDocument
+from payflow.storage.proofs import MongoProofs
 from payflow.storage.quotas import open_quotas
 from payflow.storage.recent import RecentTransfers
 from payflow.storage.recent_wallets import RecentWallets
@@ -82,6 +85,7 @@ class Storage:
     endpoints: Endpoints
     observer: Observer
     probes: tuple[Probe, ...]
+    proofs: Proofs
     quotas: Quotas
     refresh_tokens: RefreshTokens
     rehearsal: Rehearsal
@@ -123,7 +127,8 @@ async def open_storage(
         rehearsal = MongoRehearsal()
         recent, recent_wallets = RecentTransfers(), RecentWallets()
         probes: tuple[Probe, ...] = (MongoProbe(client), RedisProbe(redis))
-        observer.look_at(MongoCensus(collections.transfers), probes)
+        proofs = client[settings.mongo_database][ProofDocument.Settings.name]
+        observer.look_at(MongoCensus(collections.transfers, proofs), probes)
         timelines = client[settings.mongo_database][TimelineDocument.Settings.name]
         engine = PostingEngine(collections, clock, bell, recent, recent_wallets, observer)
         async with AttemptLog(timelines) as attempt_log, engine:
@@ -145,6 +150,7 @@ async def open_storage(
                 endpoints=MongoEndpoints(collections, settings.mongo_database, clock),
                 observer=observer,
                 probes=probes,
+                proofs=MongoProofs(proofs),
                 quotas=quotas,
                 refresh_tokens=MongoRefreshTokens(client),
                 rehearsal=rehearsal,

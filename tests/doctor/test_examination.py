@@ -22,6 +22,7 @@ from cli.errors import CliError
 from cli.stack import EmbeddedStack
 from payflow.domain.invariants import Invariant
 from payflow.domain.representation import rfc3339
+from payflow.proof.books import IN_THE_BOOKS
 from payflow.settings import Settings
 from temporal import names
 from temporal.client import connect
@@ -73,8 +74,9 @@ async def test_a_stack_that_is_well(pair: EmbeddedStack) -> None:
     assert {
         name: rows[name].found for name in well if rows[name].verdict is not Verdict.GREEN
     } == {}
-    proven = {f"books: {rule.value.replace('_', ' ')}" for rule in Invariant}
-    assert rows.keys() == well | proven | {"webhooks", "parked sagas", "cannot run"}
+    asked = (*IN_THE_BOOKS, Invariant.SAGAS_ARE_ALIVE)
+    proven = {f"books: {rule.value.replace('_', ' ')}" for rule in asked}
+    assert rows.keys() == well | proven | {"webhooks", "parked sagas", "proof", "cannot run"}
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,7 @@ async def test_a_stack_that_is_well(pair: EmbeddedStack) -> None:
             "mongo_url",
             f"mongodb://{NOWHERE}/?replicaSet=rs0",
             {"mongodb", "transactions", "oplog", "indexes", "clocks", "relay", "webhooks"}
-            | {"parked sagas"},
+            | {"parked sagas", "proof"},
         ),
         ("redis_url", f"redis://{NOWHERE}/0", {"redis", "clocks"}),
         ("temporal_address", NOWHERE, {"temporal", "search attributes", "workers", "cannot run"}),

@@ -11,7 +11,9 @@ from cli.doctor.command import as_document, exit_code, show
 from cli.doctor.flow import MANY_PENDING, parked_row, relay_row, webhook_row
 from cli.doctor.mongo import Oplog, no_set_row, oplog_row, set_row, version_row
 from cli.doctor.others import clock_row, redis_row, stuck_row, temporal_row
+from cli.doctor.proof import proof_row
 from cli.doctor.rows import Check, Row, Verdict, green, lasting, red, yellow
+from payflow.domain.observing import Proven
 from payflow.storage.standing import ParkedStanding, RelayStanding, WebhookStanding
 from temporal.queries import PARKED
 from tests.fakes import START
@@ -191,3 +193,20 @@ def test_people_see_each_row_with_its_fix_and_queries_to_copy() -> None:
     assert "start one" in told
     assert "1 green, 0 yellow, 1 red" in told
     assert PARKED.query in told
+
+
+@pytest.mark.parametrize(
+    ("proof", "verdict"),
+    [
+        (Proven("ok", 0, 7, age_s=20.0, oldest_in_transit_s=0.0), Verdict.GREEN),
+        (Proven("ok", 0, 7, age_s=200.0, oldest_in_transit_s=0.0), Verdict.YELLOW),
+        (Proven("ok", 0, 7, age_s=700.0, oldest_in_transit_s=0.0), Verdict.RED),
+        (Proven("violated", 1, 7, age_s=20.0, oldest_in_transit_s=0.0), Verdict.RED),
+        (None, Verdict.YELLOW),
+    ],
+)
+def test_a_proof_is_right_wrong_or_too_old(proof: Proven | None, verdict: Verdict) -> None:
+    row = proof_row(proof, interval_s=60.0)
+
+    assert row.verdict is verdict
+    assert bool(row.fix) is (verdict is not Verdict.GREEN)

@@ -133,6 +133,14 @@ class Bank:
                     pass
                 await asyncio.sleep(0.1)
 
+    async def first_proof(self) -> Json:
+        """The last proof, as soon as there is one."""
+        async with asyncio.timeout(60):
+            while (answer := await self.ask("GET", "/v1/proof")).status_code == 503:
+                await asyncio.sleep(0.2)
+        proof: Json = answer.json()
+        return proof
+
     async def until(
         self, who: Person, transfer_id: str, *states: str, within_s: float = 60
     ) -> Json:

@@ -13,6 +13,7 @@ from cli.stack import EmbeddedStack
 from payflow.observability import names
 from tests.e2e.bank import Bank, Person, bank_of
 from tests.e2e.conftest import new_operator
+from tests.e2e.conservation import while_violated
 from tests.e2e.pages import highest, read_pages
 from tests.webhooks.receivers import OK, answering, receiver, status
 
@@ -71,6 +72,7 @@ async def parked(
             await asyncio.sleep(0.2)
         while highest(page := await read_pages(stack))["payflow_transfers_parked"] < 1:
             await asyncio.sleep(1)
+    page = await while_violated(stack, bank, operator)
     await bank.end_rehearsal(operator)
     assert (await bank.verb(operator, sent["id"], "retry")).status_code == 200
     await bank.ended(alice, sent["id"])

@@ -106,6 +106,7 @@ def example_of(spec: Json, operation: Json) -> Json | None:
 async def test_every_documented_call_answers_as_documented(bank: Bank, operator: Person) -> None:
     spec = (await bank.ask("GET", "/openapi.json")).json()
     assert spec["openapi"].startswith("3.1")
+    await bank.first_proof()
     called = 0
     shared = await new_world(bank, operator, "")
     for path, operations in spec["paths"].items():

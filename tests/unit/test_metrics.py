@@ -20,6 +20,7 @@ from payflow.domain.observing import (
     Attempt,
     Delivered,
     Observer,
+    Proven,
     Standing,
     WalletAct,
 )
@@ -92,7 +93,8 @@ async def everything() -> Metrics:
         pass
     metrics.delivered(Delivered(0.02, arrived_after_s=0.5))
     metrics.delivered(Delivered(15.0))
-    census = FakeCensus(Standing({TransferStatus.DEBITED: 3}, parked=1))
+    proof = Proven("violated", 2, transfers=7, age_s=30.0, oldest_in_transit_s=5.0)
+    census = FakeCensus(Standing({TransferStatus.DEBITED: 3}, parked=1, proof=proof))
     metrics.look_at(census, [FakeProbe("mongo"), FakeProbe("redis", answers=False)])
     return metrics
 
@@ -148,6 +150,7 @@ async def test_what_the_books_do_not_say_is_not_made_up() -> None:
     found = await samples(metrics)
 
     assert math.isnan(found["payflow_transfers_parked", ()])
+    assert math.isnan(found["payflow_proof_age_seconds", ()])
     assert not [name for name, _ in found if name == "payflow_transfers_in_flight"]
 
 
@@ -159,6 +162,15 @@ async def test_what_did_not_arrive_has_no_lag() -> None:
     assert found["payflow_webhook_delivery_lag_seconds_count", ()] == 1
     assert found["payflow_webhook_delivery_lag_seconds_sum", ()] == 0.5
     assert found["payflow_feed_events_total", ()] == 2
+
+
+async def test_the_proof_says_one_of_two_things() -> None:
+    found = await samples(await everything())
+
+    assert found["payflow_proof_status", (("status", "violated"),)] == 1
+    assert found["payflow_proof_status", (("status", "ok"),)] == 0
+    assert found["payflow_proof_violations", ()] == 2
+    assert found["payflow_proof_age_seconds", ()] == 30
 
 
 async def test_a_dependency_is_up_or_it_is_not() -> None:

@@ -1,0 +1,55 @@
+"""The worker of what keeps PayFlow honest: the proof, with connections of its own."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from temporalio.client import Client
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+
+from activities.proof import ProofActivities
+from payflow.auth.statements import load_statement_keys
+from payflow.domain.proof_ports import Prover
+from payflow.proof.books import ASKED_WITHIN_S
+from payflow.proof.passes import Passes
+from payflow.proof.publishing import Publisher
+from payflow.settings import Settings
+from payflow.storage.connection import open_client
+from payflow.storage.factory import Storage
+from temporal.names import MAINTENANCE_QUEUE
+from temporal.policies import GRACEFUL_SHUTDOWN
+from temporal.schedules import ensure_proof_schedule
+from workflows.proof import ProofWorkflow
+
+
+@asynccontextmanager
+async def open_prover(settings: Settings, storage: Storage) -> AsyncIterator[Prover]:
+    """What runs passes; its own connections wait longer than those of the books.
+
+    Raises:
+        KeysUnusable: the proof's keys, given or in the data folder, cannot sign.
+    """
+    keys = load_statement_keys(settings)
+    async with open_client(settings, longest_answer_s=ASKED_WITHIN_S) as client:
+        database = client[settings.mongo_database]
+        publisher = Publisher(database, keys, storage.wallets, storage.audit, storage.clock)
+        yield Passes(database, publisher, storage.clock)
+
+
+@asynccontextmanager
+async def maintenance_worker(
+    client: Client, settings: Settings, storage: Storage
+) -> AsyncIterator[None]:
+    """The worker of the maintenance queue, and the schedule that gives it work."""
+    async with open_prover(settings, storage) as prover:
+        worker = Worker(
+            client,
+            task_queue=MAINTENANCE_QUEUE,
+            workflows=[ProofWorkflow],
+            activities=ProofActivities(prover).all(),
+            workflow_runner=UnsandboxedWorkflowRunner(),
+            max_concurrent_activities=1,  # a second pass at once would only be overtaken
+            graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
+        )
+        async with worker:
+            await ensure_proof_schedule(client, settings.proof_interval_s)
+            yield
