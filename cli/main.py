@@ -120,6 +120,25 @@ def doctor(
 
 @app.command()
 @told_plainly
+def replay(
+    from_namespace: Annotated[
+        bool, typer.Option("--from-namespace", help="Of the running stack's namespace.")
+    ] = False,
+    limit: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Of each workflow type in each status.")
+    ] = 20,
+    query: Annotated[str, typer.Option(help="A Temporal list filter they match besides.")] = "",
+) -> None:
+    """Replay live histories with the code at hand: 0 all replay, 1 one does not, 2 unreachable."""
+    from cli.replay import replay as run
+
+    if not from_namespace:
+        raise CliError("Say whose histories to replay: --from-namespace.", 2)
+    raise typer.Exit(run(limit, query))
+
+
+@app.command()
+@told_plainly
 def listen(
     forward_to: Annotated[str, typer.Option(help="URL of your program.")],
     email: Annotated[str, typer.Option(envvar="PAYFLOW_EMAIL", help="Whose events.")],

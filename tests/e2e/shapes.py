@@ -97,6 +97,11 @@ class Held:
             for name, one in self.transfers.items()
         }
 
+    async def hang_every_credit(self) -> None:
+        """From now on no credit answers, whosever it is; until those that parked are repaired."""
+        unpaid = self._id("resolved_refund_outside")
+        await self.bank.rehearse(self.operator, _hanging("refund", unpaid), _hanging("credit"))
+
     async def _only_hanging(self, *names: str) -> None:
         ids = [self._id(name) for name in names]
         await self.bank.rehearse(self.operator, _hanging("credit", *ids))
