@@ -24,6 +24,7 @@ from api.v1 import (
     batches,
     events,
     movements,
+    proof,
     repairs,
     simulation,
     timeline,
@@ -36,6 +37,7 @@ from payflow.auth.admission import Admission
 from payflow.auth.api_keys import KeyRing
 from payflow.auth.keys import load_keys
 from payflow.auth.sessions import Sessions
+from payflow.auth.statements import load_statement_keys
 from payflow.auth.tokens import AccessTokens
 from payflow.domain.ports import Probe, Sagas
 from payflow.domain.timeline_ports import Histories
@@ -102,7 +104,7 @@ def routed_app(settings: Settings) -> FastAPI:
     # routes are tried in this order, about 3 µs each: what is called most comes first
     for resource in (
         *(transfers, repairs, movements, wallets, batches, events),
-        *(auth, api_keys, users, webhooks, timeline, well_known, health),
+        *(auth, api_keys, users, webhooks, timeline, proof, well_known, health),
     ):
         app.include_router(resource.router)
     app.include_router(webhooks.deliveries)
@@ -165,6 +167,7 @@ def _parts(
             storage.quotas,
             settings,
         ),
+        statement_keys=load_statement_keys(settings),
         streams=Streams(
             storage.feed,
             storage.news,

@@ -28,6 +28,7 @@ TAGS = [
     {"name": "transfers", "description": "Transfers and the verbs that repair them."},
     {"name": "batches", "description": "Many transfers in one call."},
     {"name": "events", "description": "The event feed, by position, and live streams of it."},
+    {"name": "proof", "description": "That the books balance, signed, for anyone to verify."},
     {"name": "webhooks", "description": "Signed events, delivered to endpoints of one's own."},
     {"name": "api keys", "description": "What programs show instead of a session."},
     {"name": "users", "description": "Other people's accounts, for operators."},

@@ -54,11 +54,13 @@ class Town:
 def production_environment() -> dict[str, str]:
     """Production's way of running: nothing reads rehearsal rules; limits nobody here meets."""
     key = OKPKey.generate_key("Ed25519", {"use": "sig"}, auto_kid=True)
+    statements = OKPKey.generate_key("Ed25519", {"use": "sig"}, auto_kid=True)
     seal = OctKey.generate_key(256, auto_kid=True)
     return {
         "PAYFLOW_ENV": Environment.PRODUCTION.value,
         "PAYFLOW_JWT_KEYS": json.dumps({"keys": [key.as_dict(private=True)]}),
         "PAYFLOW_WEBHOOK_KEYS": json.dumps({"keys": [seal.as_dict(private=True)]}),
+        "PAYFLOW_PROOF_KEYS": json.dumps({"keys": [statements.as_dict(private=True)]}),
         "PAYFLOW_ACCESS_TOKEN_TTL_S": "86400",
         "PAYFLOW_LOG_LEVEL": "INFO",
         "PAYFLOW_RATE_LIMIT_TRANSFERS": "1000000/second",

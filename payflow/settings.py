@@ -98,6 +98,13 @@ class Settings(BaseSettings):
         "a key is generated in the data folder. Required in production.",
     )
 
+    proof_keys: SecretStr | None = Field(
+        None,
+        description="JWK set of Ed25519 keys for proofs and receipts: the first, private, signs; "
+        "the others, public halves will do, stay listed. Empty in dev and test: a key is generated "
+        "in the data folder. Required in production.",
+    )
+
     park_after_s: int = Field(
         300, ge=1, le=86_400, description="A step silent for so long parks its transfer."
     )
@@ -288,10 +295,10 @@ class Settings(BaseSettings):
     def _production_brings_its_own_secrets(self) -> Self:
         if self.env is Environment.PRODUCTION:
             self._refuse_development_defaults()
-        if self.jwt_keys is not None:
-            _check_jwk_set("PAYFLOW_JWT_KEYS", self.jwt_keys)
-        if self.webhook_keys is not None:
-            _check_jwk_set("PAYFLOW_WEBHOOK_KEYS", self.webhook_keys)
+        for name in ("jwt_keys", "webhook_keys", "proof_keys"):
+            secret = getattr(self, name)
+            if secret is not None:
+                _check_jwk_set(f"PAYFLOW_{name.upper()}", secret)
         return self
 
     def _refuse_development_defaults(self) -> None:
@@ -301,6 +308,8 @@ class Settings(BaseSettings):
             "a JWK set with at least one Ed25519 private key": self.jwt_keys is None,
             "PAYFLOW_WEBHOOK_KEYS is required when PAYFLOW_ENV=production: "
             "a JWK set with at least one octet key of 256 bits": self.webhook_keys is None,
+            "PAYFLOW_PROOF_KEYS is required when PAYFLOW_ENV=production: "
+            "a JWK set whose first key is an Ed25519 private key": self.proof_keys is None,
             "PAYFLOW_WEBHOOK_ALLOW_PRIVATE is for development: with it, subscribers reach "
             "into your own network": self.webhook_allow_private,
             "PAYFLOW_WEBHOOK_RETRY_PACE is for development: subscribers count on 1": (

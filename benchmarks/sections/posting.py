@@ -140,6 +140,7 @@ def _settings(ground: Ground, env: dict[str, str]) -> Settings:
             "env": env["PAYFLOW_ENV"],
             "jwt_keys": env["PAYFLOW_JWT_KEYS"],
             "webhook_keys": env["PAYFLOW_WEBHOOK_KEYS"],
+            "proof_keys": env["PAYFLOW_PROOF_KEYS"],
             "mongo_url": where.mongo_url,
             "redis_url": where.redis_url,
             "mongo_database": DATABASE,

@@ -10,7 +10,7 @@ from payflow.generated_keys import read_or_create
 from payflow.settings import Settings
 
 KEY_FILE = "jwt-keys.json"
-_CURVE: Final = "Ed25519"
+CURVE: Final = "Ed25519"
 
 
 class KeysUnusable(Exception):
@@ -26,25 +26,30 @@ class SigningKeys:
         Raises:
             KeysUnusable: no key, an unreadable one, or one that is no private Ed25519 key.
         """
-        keys = _import(jwk_set)
+        keys = import_jwk_set(jwk_set)
         for key in keys:
-            if not isinstance(key, OKPKey) or key.curve_name != _CURVE or not key.is_private:
-                raise KeysUnusable(f"key {key.kid} is no private {_CURVE} key")
+            if not isinstance(key, OKPKey) or key.curve_name != CURVE or not key.is_private:
+                raise KeysUnusable(f"key {key.kid} is no private {CURVE} key")
         self.all = keys
         self.signer = keys.keys[0]
 
     @property
     def public(self) -> list[dict[str, Any]]:
         """The public halves, as a JWK set has them."""
-        return [
-            {**key.as_dict(private=False), "kid": str(key.kid), "use": "sig", "alg": _CURVE}
-            for key in self.all.keys
-        ]
+        return public_halves(self.all)
 
     @property
     def signer_id(self) -> str:
         """The ``kid`` new tokens carry."""
         return str(self.signer.kid)
+
+
+def public_halves(keys: KeySet) -> list[dict[str, Any]]:
+    """The keys as others may have them (RFC 8037)."""
+    return [
+        {**key.as_dict(private=False), "kid": str(key.kid), "use": "sig", "alg": CURVE}
+        for key in keys.keys
+    ]
 
 
 def load_keys(settings: Settings) -> SigningKeys:
@@ -54,17 +59,23 @@ def load_keys(settings: Settings) -> SigningKeys:
         KeysUnusable: what is there cannot sign.
     """
     if settings.jwt_keys is not None:
-        return SigningKeys(_parse(settings.jwt_keys.get_secret_value()))
-    text = read_or_create(settings.data_dir / KEY_FILE, lambda: json.dumps(_generate()))
-    return SigningKeys(_parse(text))
+        return SigningKeys(parse_jwk_set(settings.jwt_keys.get_secret_value()))
+    text = read_or_create(settings.data_dir / KEY_FILE, lambda: json.dumps(generate_jwk_set()))
+    return SigningKeys(parse_jwk_set(text))
 
 
-def _generate() -> dict[str, Any]:
-    key = OKPKey.generate_key(_CURVE, {"use": "sig"}, auto_kid=True)
+def generate_jwk_set() -> dict[str, Any]:
+    """One new private key, as a JWK set."""
+    key = OKPKey.generate_key(CURVE, {"use": "sig"}, auto_kid=True)
     return {"keys": [key.as_dict(private=True)]}
 
 
-def _parse(text: str) -> dict[str, Any]:
+def parse_jwk_set(text: str) -> dict[str, Any]:
+    """The JWK set of this text.
+
+    Raises:
+        KeysUnusable: it is not a JSON object.
+    """
     try:
         parsed = json.loads(text)
     except ValueError as error:
@@ -74,7 +85,12 @@ def _parse(text: str) -> dict[str, Any]:
     return parsed
 
 
-def _import(jwk_set: dict[str, Any]) -> KeySet:
+def import_jwk_set(jwk_set: dict[str, Any]) -> KeySet:
+    """Its keys, each with a ``kid``: its own, or its thumbprint.
+
+    Raises:
+        KeysUnusable: no key, or an unreadable one.
+    """
     try:
         return KeySet.import_key_set({"keys": jwk_set["keys"]})
     except (JoseError, ValueError, TypeError, KeyError) as error:

@@ -27,11 +27,12 @@ WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 DEMANDED = {
     "PAYFLOW_JWT_KEYS_FILE": "secrets/payflow_jwt_keys",
     "PAYFLOW_WEBHOOK_KEYS_FILE": "secrets/payflow_webhook_keys",
+    "PAYFLOW_PROOF_KEYS_FILE": "secrets/payflow_proof_keys",
     "TEMPORAL_DB_PASSWORD": "secret",
 }
 
 SETTINGS = {f"PAYFLOW_{name.upper()}" for name in Settings.model_fields}
-SECRETS = {"PAYFLOW_JWT_KEYS", "PAYFLOW_WEBHOOK_KEYS"}
+SECRETS = {"PAYFLOW_JWT_KEYS", "PAYFLOW_WEBHOOK_KEYS", "PAYFLOW_PROOF_KEYS"}
 
 needs_compose = pytest.mark.skipif(not PROGRAM.exists(), reason="no docker-compose here")
 
@@ -124,7 +125,7 @@ def test_production_hands_secrets_over_as_files_of_settings() -> None:
 
     for name in OURS:
         given = {secret["source"] for secret in services[name]["secrets"]}
-        assert given == {"payflow_jwt_keys", "payflow_webhook_keys"}
+        assert given == {"payflow_jwt_keys", "payflow_webhook_keys", "payflow_proof_keys"}
         assert not {
             key for key in services[name]["environment"] if "KEYS" in key and key in SECRETS
         }

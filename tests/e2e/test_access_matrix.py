@@ -75,6 +75,7 @@ GET    /v1/users                                          401 401 401 403 403 40
 GET    /v1/simulation                                     401 401 401 403 403 403 200 403
 PUT    /v1/simulation                                     401 401 401 403 403 403 200 403
 DELETE /v1/simulation                                     401 401 401 403 403 403 204 403
+GET    /v1/proof/keys                                     200 200 200 200 200 200 200 200
 GET    /health                                            200 200 200 200 200 200 200 200
 GET    /health/live                                       200 200 200 200 200 200 200 200
 GET    /health/ready                                      200 200 200 200 200 200 200 200

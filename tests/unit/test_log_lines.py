@@ -23,6 +23,7 @@ def settings(env: Environment = Environment.PRODUCTION, level: str = "INFO") -> 
         log_level=level,
         jwt_keys=SecretStr(JWKS),
         webhook_keys=SecretStr(JWKS),
+        proof_keys=SecretStr(JWKS),
         codec_keys=SecretStr(f"one:{KEY}"),
     )
 

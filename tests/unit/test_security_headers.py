@@ -22,6 +22,7 @@ SETS = {
     for name, key in (
         ("jwt_keys", OKPKey.generate_key("Ed25519")),
         ("webhook_keys", OctKey.generate_key(256)),
+        ("proof_keys", OKPKey.generate_key("Ed25519")),
     )
 }
 
@@ -114,6 +115,7 @@ def test_production_names_everything_that_is_for_development_at_once() -> None:
     wrong: dict[str, Any] = {
         "jwt_keys": None,
         "webhook_keys": None,
+        "proof_keys": None,
         "webhook_allow_private": True,
         "webhook_retry_pace": 0.5,
         "rate_limit_enabled": False,

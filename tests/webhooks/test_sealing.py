@@ -77,6 +77,7 @@ def test_production_brings_keys_and_reaches_no_private_address() -> None:
         "env": Environment.PRODUCTION,
         "jwt_keys": SecretStr('{"keys": [{}]}'),
         "webhook_keys": jwks(one=OLD),
+        "proof_keys": SecretStr('{"keys": [{}]}'),
     }
     assert Settings(**good)
     for change, why in (
