@@ -1,7 +1,7 @@
 """Every finished shape, reset to wherever Temporal allows it, and not one byte of the books moves.
 
-The short form resets to each completed workflow task; ``make chaos`` tries every event there is, on
-both layouts, and the one whose parked step is tried again by itself.
+The short form resets each to its first, a middle and its last completed workflow task; ``make chaos``
+tries every event there is, on both layouts, and the one whose parked step is tried again by itself.
 """
 
 import asyncio
@@ -39,6 +39,7 @@ async def temporal(stack: EmbeddedStack) -> AsyncIterator[Client]:
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(1_800 if LONG else 240)
 async def test_a_reset_changes_nothing(
     stack: EmbeddedStack, bank: Bank, temporal: Client, database: Database
 ) -> None:
@@ -48,12 +49,12 @@ async def test_a_reset_changes_nothing(
     assert set(ended) == {name for name in SHAPES if LONG or name != "parked_then_unparked"}
     ids = [one["workflow_id"] for one in ended.values()]
     ids += [f"batch/{one['id']}" for one in batches]
-    ids.append(f"transfer/{(await _items_once_ended(held, batches[-1]))[0]['id']}")
+    ids.append(f"transfer/{(await _items_once_ended(held, batches[-1]))[0]['transfer']['id']}")
     await asyncio.gather(*(_closed(temporal, one) for one in ids))
     before = await _every_byte(database)
     resets = await asyncio.gather(*(_reset_everywhere(temporal, one) for one in ids))
     assert min(resets) >= 1, dict(zip(ids, resets, strict=True))
-    assert sum(resets) >= 3 * len(ids)
+    assert sum(resets) >= 2 * len(ids)
     after = await _every_byte(database)
     for name in BOOKS:
         assert after[name] == before[name], name
@@ -105,6 +106,8 @@ async def _reset_everywhere(client: Client, workflow_id: str) -> int:
         async for event in history
         if LONG or event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
     ]
+    if not LONG:
+        events = sorted({events[0], events[len(events) // 2], events[-1]})
     return sum([await _reset(client, workflow_id, first.run_id, event) for event in events])
 
 
@@ -124,7 +127,10 @@ async def _reset(client: Client, workflow_id: str, run_id: str, event_id: int) -
         assert LONG, f"{workflow_id} cannot be reset to its task {event_id}: {error}"
         return False
     again = client.get_workflow_handle(workflow_id, run_id=answer.run_id)
-    await asyncio.wait_for(again.result(), AGAIN_WITHIN_S)
+    try:
+        await asyncio.wait_for(again.result(), AGAIN_WITHIN_S)
+    except TimeoutError:
+        pytest.fail(f"{workflow_id} reset to {event_id} does not end")
     return True
 
 
