@@ -25,6 +25,7 @@ from payflow.domain.ports import (
     Wallets,
 )
 from payflow.domain.repair_ports import AuditLog
+from payflow.proof.receipts import Receipts
 from payflow.webhooks.subscriptions import Subscriptions
 from temporal.timelines import Timelines
 
@@ -45,6 +46,7 @@ class Parts:
     observer: Observer
     owners_move_money: bool
     probes: Sequence[Probe]
+    receipts: Receipts
     rehearsal: Rehearsal
     sagas: Sagas
     sessions: Sessions

@@ -161,11 +161,34 @@ def listen(
 @app.command()
 @told_plainly
 def verify(
-    secret: Annotated[str, typer.Option(envvar="PAYFLOW_WEBHOOK_SECRET", help="whsec_…")],
-    header: Annotated[list[str], typer.Option(help="NAME:VALUE; all three webhook- headers.")],
-    body: Annotated[str, typer.Argument(help="File with the body; - for standard input.")] = "-",
+    secret: Annotated[
+        str, typer.Option(envvar="PAYFLOW_WEBHOOK_SECRET", help="Of a webhook: whsec_…")
+    ] = "",
+    header: Annotated[
+        list[str] | None, typer.Option(help="Of a webhook: NAME:VALUE; all three webhook- ones.")
+    ] = None,
+    keys: Annotated[
+        Path | None, typer.Option(help="Of a receipt: file with the JSON of GET /v1/proof/keys.")
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="Of a receipt: file with the published root to compare.")
+    ] = None,
+    body: Annotated[
+        str, typer.Argument(help="File with the body or the receipt; - for standard input.")
+    ] = "-",
 ) -> None:
-    """Check a webhook's signature: exit code 0 when it is good, 1 when not."""
+    """Check a webhook's signature, or a receipt (--keys): 0 good, 1 not, 2 not to be read.
+
+    A receipt is checked with the network off: its signature, its place in its day's root, and the
+    root's signature.
+    """
+    if keys is not None:
+        from cli.receipts import verify_receipt
+
+        typer.echo(verify_receipt(body, keys, root))
+        return
+    if not secret or not header:
+        raise CliError("Name a webhook's --secret and --header, or a receipt's --keys.", 2)
     from cli.webhooks import verify_message
 
     typer.echo(verify_message(header, body, secret))

@@ -12,6 +12,7 @@ from payflow.domain.transfers import FailureCode, TransferStatus
 from payflow.domain.users import Role
 from payflow.domain.wallets import WalletStatus
 from payflow.storage.access_documents import ApiKeyDocument, AuditLinkDocument
+from payflow.storage.receipt_documents import ReceiptRootDocument
 from payflow.storage.stored import StoredDocument
 from payflow.storage.timeline_documents import TimelineDocument
 from payflow.storage.webhook_documents import WebhookDeliveryDocument, WebhookEndpointDocument
@@ -362,4 +363,5 @@ DOCUMENTS: tuple[type[Document], ...] = (
     WebhookDeliveryDocument,
     ApiKeyDocument,
     AuditLinkDocument,
+    ReceiptRootDocument,
 )

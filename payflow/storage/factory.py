@@ -23,6 +23,7 @@ from payflow.domain.ports import (
     Transfers,
     Wallets,
 )
+from payflow.domain.receipt_ports import ReceiptStore
 from payflow.domain.repair_ports import AuditLog, Repairs
 from payflow.domain.timeline_ports import TimelineStore
 from payflow.domain.webhook_ports import DeliveryRecords, Endpoints
@@ -45,6 +46,7 @@ from payflow.storage.noting import NotingBooks
 from payflow.storage.posting import PostingEngine
 from payflow.storage.probes import MongoProbe, RedisProbe
 from payflow.storage.quotas import open_quotas
+from payflow.storage.receipts import MongoReceipts
 from payflow.storage.recent import RecentTransfers
 from payflow.storage.recent_wallets import RecentWallets
 from payflow.storage.refresh_tokens import MongoRefreshTokens
@@ -83,6 +85,7 @@ class Storage:
     observer: Observer
     probes: tuple[Probe, ...]
     quotas: Quotas
+    receipts: ReceiptStore
     refresh_tokens: RefreshTokens
     rehearsal: Rehearsal
     relay: RelayStorage
@@ -146,6 +149,7 @@ async def open_storage(
                 observer=observer,
                 probes=probes,
                 quotas=quotas,
+                receipts=MongoReceipts(client, settings.mongo_database),
                 refresh_tokens=MongoRefreshTokens(client),
                 rehearsal=rehearsal,
                 relay=RelayStorage(feed_kept, bus),

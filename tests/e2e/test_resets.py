@@ -1,7 +1,7 @@
 """Every finished shape, reset to wherever Temporal allows it, and not one byte of the books moves.
 
-The short form resets each to its first, a middle and its last completed workflow task; ``make chaos``
-tries every event there is, on both layouts, and the one whose parked step is tried again by itself.
+The short form resets each to its first, a middle and its last completed workflow task; ``make
+chaos`` tries every event there is, on both layouts, and the one that un-parks by itself.
 """
 
 import asyncio

@@ -43,7 +43,9 @@ async def listed(single: EmbeddedStack, workflow_id: str) -> str:
     )
     query = f'WorkflowId = "{workflow_id}"'
     async with asyncio.timeout(30):
-        while (await temporal.count_workflows(f'{query} AND ExecutionStatus = "Completed"')).count != 1:
+        while (
+            await temporal.count_workflows(f'{query} AND ExecutionStatus = "Completed"')
+        ).count != 1:
             await asyncio.sleep(0.2)
     return query
 

@@ -5,6 +5,7 @@ what it says, as the code gave them that was released. Temporal itself compares 
 another argument, another wait and another search attribute pass.
 """
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -37,8 +38,9 @@ WHAT_TO_DO = """
 Workflows that run now would {harm} at the next deployment. Either
 - put the change behind `workflow.patched("…")`, so that old histories take the old way; or
 - if the story is a new version, keep this one, and record the new one's histories in a folder of
-  their own (VERSION in tests/workflows/record_histories.py), with code that still runs this one.{or_}"""
-OR_WRITE_ANEW = """
+  their own (VERSION in tests/workflows/record_histories.py), with code that still runs this one.
+{or_}"""
+OR_WRITE_ANEW = """\
 - if only a wait or an argument differs, and it is meant for workflows that run now as well, remove
   {file} and write it anew: python -m tests.workflows.commands"""
 
@@ -80,7 +82,7 @@ class Recorder(WorkflowRunner):
         return instance
 
 
-async def replayed(history: Path, *workflows: type) -> Replay:
+async def replayed(path: Path, *workflows: type) -> Replay:
     """Run the history through the workflows, today's if none are given."""
     recorder = Recorder()
     replayer = Replayer(
@@ -88,30 +90,34 @@ async def replayed(history: Path, *workflows: type) -> Replay:
         data_converter=DATA_CONVERTER,
         workflow_runner=recorder,
     )
-    told = WorkflowHistory.from_json("replayed", history.read_text())
-    result = await replayer.replay_workflow(told, raise_on_replay_failure=False)
+    result = await replayer.replay_workflow(history(path), raise_on_replay_failure=False)
     failure = result.replay_failure
     if failure is not None and not isinstance(failure, NondeterminismError):
         raise failure
     return Replay(recorder.commands, str(failure) if failure else None)
 
 
-def fingerprint(history: Path) -> Path:
+def history(path: Path) -> WorkflowHistory:
+    """The history that a file holds."""
+    return WorkflowHistory.from_json("replayed", path.read_text())
+
+
+def fingerprint(path: Path) -> Path:
     """The file beside the history that holds its commands."""
-    return history.with_suffix(".commands")
+    return path.with_suffix(".commands")
 
 
-def objection(history: Path, replay: Replay) -> str | None:
+def objection(path: Path, replay: Replay) -> str | None:
     """What is wrong with the replay and what to do about it; None when nothing is."""
-    released = fingerprint(history).read_text().splitlines()
+    released = fingerprint(path).read_text().splitlines()
     pairs = zip_longest(released, replay.commands, fillvalue="(no command)")
     differs = ((n, was, now) for n, (was, now) in enumerate(pairs, 1) if was != now)
     first = next(differs, None)
     if first is None and replay.failure is None:
         return None
-    file = f"{history.parent.parent.name}/{history.parent.name}/{history.name}"
+    file = f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
     number, was, now = first or (len(released), "(all as released)", "(all as released)")
-    or_ = "" if replay.failure else OR_WRITE_ANEW.format(file=fingerprint(history).name)
+    or_ = "" if replay.failure else OR_WRITE_ANEW.format(file=fingerprint(path).name)
     return (
         f"{file}: command {number} differs from the released one.\n"
         f"  released: {was}\n"
@@ -121,13 +127,13 @@ def objection(history: Path, replay: Replay) -> str | None:
     )
 
 
-async def write_missing(folder: Path) -> None:
+def write_missing(folder: Path) -> None:
     """Write the fingerprint of each history that has none."""
-    for history in sorted(folder.rglob("*.json")):
-        if not fingerprint(history).exists():
-            replay = await replayed(history)
+    for path in sorted(folder.rglob("*.json")):
+        if not fingerprint(path).exists():
+            replay = asyncio.run(replayed(path))
             assert replay.failure is None, replay.failure
-            fingerprint(history).write_text("\n".join(replay.commands) + "\n")
+            fingerprint(path).write_text("\n".join(replay.commands) + "\n")
 
 
 def line(command: WorkflowCommand) -> str:
@@ -172,10 +178,5 @@ def _said(value: Any) -> Any:
 
 
 if __name__ == "__main__":
-    import asyncio
-
-    async def _all() -> None:
-        for folder in sorted(Path(__file__).parent.glob("*histories")):
-            await write_missing(folder)
-
-    asyncio.run(_all())
+    for each in sorted(Path(__file__).parent.glob("*histories")):
+        write_missing(each)

@@ -47,7 +47,6 @@ async def main(story: str) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_text(json.dumps(anonymous(history), indent=1) + "\n")
                 print(f"{name}: {len(history['events'])} events")  # noqa: T201
-    await write_missing(folder)
 
 
 async def every_transfer(stack: EmbeddedStack, bank: Bank, temporal: Client) -> dict[str, str]:
@@ -113,3 +112,4 @@ STORIES = {"transfers": (every_transfer, FOLDER), "batches": (every_batch, BATCH
 
 if __name__ == "__main__":
     asyncio.run(main(sys.argv[1]))
+    write_missing(STORIES[sys.argv[1]][1])

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
 from payflow.domain.observing import UNOBSERVED
@@ -16,7 +15,7 @@ from payflow.settings import Settings
 from temporal.client import interceptors
 from temporal.converter import DATA_CONVERTER
 from tests.e2e.shapes import SHAPES
-from tests.workflows.commands import fingerprint, objection, replayed
+from tests.workflows.commands import fingerprint, history, objection, replayed
 from tests.workflows.record_histories import BATCHES
 from tests.workflows.record_histories import FOLDER as SAGAS
 from tests.workflows.record_webhook_histories import FOLDER as WEBHOOKS
@@ -70,10 +69,6 @@ HISTORIES = [
     for gate in GATES
     for path in gate.histories
 ]
-
-
-def history(path: Path) -> WorkflowHistory:
-    return WorkflowHistory.from_json("replayed", path.read_text())
 
 
 @pytest.mark.parametrize("gate", GATES, ids=lambda gate: gate.folder.name)
