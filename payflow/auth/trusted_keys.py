@@ -22,9 +22,9 @@ class TrustedKeys:
         KeysUnusable: no key, or one that is no Ed25519 key.
     """
 
-    def __init__(self, jwk_set: dict[str, Any]) -> None:
+    def __init__(self, jwk_set: object) -> None:
         self._keys: dict[str, Ed25519PublicKey] = {}
-        for key in import_jwk_set(jwk_set):
+        for key in import_jwk_set(_checked(jwk_set)):
             public = key.public_key if isinstance(key, OKPKey) else None
             if not isinstance(public, Ed25519PublicKey):
                 raise KeysUnusable(f"key {key.kid} is no {CURVE} key")
@@ -46,3 +46,14 @@ class TrustedKeys:
             rfc8785.CanonicalizationError,
         ):
             return False
+
+
+def _checked(jwk_set: object) -> dict[str, Any]:
+    """The same, unless it is no set of such keys; before a library makes something of it."""
+    keys = jwk_set.get("keys") if isinstance(jwk_set, dict) else None
+    if not isinstance(keys, list) or not keys:
+        raise KeysUnusable('it is no JWK set: {"keys": [...]}')
+    for key in keys:
+        if not isinstance(key, dict) or key.get("kty") != "OKP":
+            raise KeysUnusable(f"it holds what is no {CURVE} key")
+    return {"keys": keys}
