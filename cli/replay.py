@@ -5,6 +5,7 @@ release before that is deployed. Nothing is written anywhere.
 """
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ STATUSES = (
 REACH_WITHIN_S = 5.0
 CALL_WITHIN = timedelta(seconds=10)  # a page of a history takes 2-20 ms
 SHOWN_FAILURES = 20
+_OBJECTION = re.compile(r'\[TMPRL\d+\][^"]*')
 
 WHAT_TO_DO = (
     "These workflows would stand still with the code at hand: put the change behind "
@@ -103,7 +105,7 @@ async def replayed(
         async for kind, status, history in _sampled(client, limit, query):
             result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
             failure = result.replay_failure
-            words = str(failure).strip().splitlines()[0] if failure else None
+            words = told(failure) if failure else None
             found.append(Replayed(kind, status, history.workflow_id, history.run_id, words))
     except RPCError as error:
         if error.status is RPCStatusCode.INVALID_ARGUMENT:
@@ -112,6 +114,13 @@ async def replayed(
             ) from None
         raise CliError(f"Temporal does not answer: {error.message}", UNREACHABLE) from None
     return found
+
+
+def told(failure: Exception) -> str:
+    """What Temporal has against a replay, without how the SDK wraps it."""
+    words = str(failure).strip() or type(failure).__name__
+    said = _OBJECTION.search(words)
+    return said[0] if said else words.splitlines()[0]
 
 
 async def _sampled(

@@ -32,15 +32,16 @@ class MongoReceipts:
 
     async def ends_after(self, position: int, limit: int) -> Sequence[TransferEnd]:
         """The next transfers' ends after ``position``, in the order of the feed."""
-        query = {**_ENDS, "_id": {"$gt": position}}
         with translated():
-            found = self._feed.find(query, _END, sort=[("_id", ASCENDING)], limit=limit)
+            found = self._feed.find(
+                ends_wanted(position), _END, sort=[("_id", ASCENDING)], limit=limit
+            )
             return [_to_end(fields) async for fields in found]
 
     async def end_of(self, transfer_id: str) -> TransferEnd | None:
         """Where the transfer ended; None while the feed does not say so."""
         with translated():
-            found = await self._feed.find_one({**_ENDS, "transfer_id": transfer_id}, _END)
+            found = await self._feed.find_one(end_wanted(transfer_id), _END)
         return _to_end(found) if found else None
 
     async def facts(self, transfer_ids: Collection[str]) -> Mapping[str, Facts]:
@@ -61,10 +62,9 @@ class MongoReceipts:
 
     async def root_over(self, position: int) -> SealedRoot | None:
         """The root whose tree has the transfer that ended there; None before it is sealed."""
-        reaches = {"through_position": {"$gte": position}}
         order = [("through_position", ASCENDING), ("_id", ASCENDING)]
         with translated():
-            found = await self._roots.find_one(reaches, sort=order)
+            found = await self._roots.find_one(root_wanted(position), sort=order)
         return _to_root(found) if found else None
 
     async def root(self, date: str) -> Mapping[str, Any] | None:
@@ -96,6 +96,21 @@ class MongoReceipts:
             except DuplicateKeyError:
                 return False
         return True
+
+
+def ends_wanted(position: int) -> dict[str, Any]:
+    """The query for the transfers' ends that follow a position."""
+    return {**_ENDS, "_id": {"$gt": position}}
+
+
+def end_wanted(transfer_id: str) -> dict[str, Any]:
+    """The query for a transfer's end."""
+    return {**_ENDS, "transfer_id": transfer_id}
+
+
+def root_wanted(position: int) -> dict[str, Any]:
+    """The query for the roots that go as far as a position; the first of them covers it."""
+    return {"through_position": {"$gte": position}}
 
 
 def _to_end(fields: Fields) -> TransferEnd:

@@ -27,6 +27,7 @@ from temporalio.worker import (
 )
 from temporalio.workflow import NondeterminismError
 
+from cli.replay import told
 from temporal.converter import DATA_CONVERTER
 from workflows.batch import BatchWorkflow
 from workflows.transfer import TransferWorkflow
@@ -94,7 +95,7 @@ async def replayed(path: Path, *workflows: type) -> Replay:
     failure = result.replay_failure
     if failure is not None and not isinstance(failure, NondeterminismError):
         raise failure
-    return Replay(recorder.commands, str(failure) if failure else None)
+    return Replay(recorder.commands, told(failure) if failure else None)
 
 
 def history(path: Path) -> WorkflowHistory:
@@ -115,14 +116,14 @@ def objection(path: Path, replay: Replay) -> str | None:
     first = next(differs, None)
     if first is None and replay.failure is None:
         return None
-    file = f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
+    file = path.relative_to(Path(__file__).parents[2])
     number, was, now = first or (len(released), "(all as released)", "(all as released)")
-    or_ = "" if replay.failure else OR_WRITE_ANEW.format(file=fingerprint(path).name)
+    or_ = "" if replay.failure else OR_WRITE_ANEW.format(file=fingerprint(file))
     return (
         f"{file}: command {number} differs from the released one.\n"
         f"  released: {was}\n"
         f"  today:    {now}\n"
-        + (f"  Temporal: {replay.failure.splitlines()[0]}\n" if replay.failure else "")
+        + (f"  Temporal: {replay.failure}\n" if replay.failure else "")
         + WHAT_TO_DO.format(harm="break" if replay.failure else "act otherwise", or_=or_)
     )
 

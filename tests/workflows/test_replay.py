@@ -22,6 +22,7 @@ from tests.workflows.record_webhook_histories import FOLDER as WEBHOOKS
 from tests.workflows.swapped import (
     ClosesBatchFirst,
     CreditBeforeDebit,
+    DebitsBehindAPatch,
     PaysAnotherTransfer,
     TriesBeforeItWaits,
 )
@@ -104,7 +105,8 @@ async def test_a_swapped_command_is_told_with_what_to_do(gate: Gate, path: Path)
     assert replay.failure is not None
     assert said is not None
     first = fingerprint(path).read_text().splitlines()[0]
-    named = f"{path.parent.parent.name}/v1/{path.name}: command 1 differs from the released one."
+    file = f"tests/workflows/{gate.folder.name}/v1/{path.name}"
+    named = f"{file}: command 1 differs from the released one."
     for words in (named, f"released: {first}", f"today:    {replay.commands[0]}", "TMPRL1100"):
         assert words in said
     assert "`workflow.patched(" in said
@@ -120,3 +122,9 @@ async def test_an_argument_that_differs_is_told_though_temporal_lets_it_pass() -
     assert "command 2 differs" in said
     assert 'today:    schedule_local_activity credit {"transfer_id": "another"}' in said
     assert "write it anew: python -m tests.workflows.commands" in said
+
+
+@pytest.mark.parametrize("shape", ["completed", "refused"])
+async def test_a_change_behind_a_patch_is_let_through(shape: str) -> None:
+    path = SAGAS / "v1" / f"{shape}.json"
+    assert objection(path, await replayed(path, DebitsBehindAPatch)) is None
