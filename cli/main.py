@@ -162,8 +162,8 @@ def listen(
 @told_plainly
 def verify(
     secret: Annotated[
-        str, typer.Option(envvar="PAYFLOW_WEBHOOK_SECRET", help="Of a webhook: whsec_…")
-    ] = "",
+        str | None, typer.Option(envvar="PAYFLOW_WEBHOOK_SECRET", help="Of a webhook: whsec_…")
+    ] = None,
     header: Annotated[
         list[str] | None, typer.Option(help="Of a webhook: NAME:VALUE; all three webhook- ones.")
     ] = None,

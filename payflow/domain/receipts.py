@@ -215,7 +215,7 @@ def _examined(
 
 def _root_checked(top: Json, signed: Callable[[Statement], bool]) -> Checked:
     date = top["date"]
-    if not signed(top):
+    if top["object"] != "receipt_root" or not signed(top):
         return Checked(False, f"The root of {date} is NOT as one of these keys signed it.")
     return Checked(
         True, f"The root of {date}, over {top['leaves']} transfers, is signed by {top['key_id']}."

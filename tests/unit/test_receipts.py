@@ -134,6 +134,14 @@ def test_another_key_another_root_and_a_leaf_of_another_tree_do_not_hold() -> No
     assert not holds(KEYS.seal({k: moved[k] for k in moved if k not in ("hash", "signature")}))
 
 
+def test_what_was_signed_as_something_else_is_no_root() -> None:
+    other = KEYS.seal({**RECEIPT["inclusion"]["root"], "object": "proof"})
+    assert TRUSTED.holds(other)
+    receipt = {**RECEIPT, "inclusion": {**RECEIPT["inclusion"], "root": other}}
+    said = examine(KEYS.seal(receipt), TRUSTED.holds)
+    assert [one.holds for one in said] == [True, False, True]
+
+
 def test_one_whose_day_is_not_over_holds_and_says_when_to_ask_again() -> None:
     early = KEYS.seal(receipt_said(facts("trf_3"), None, "2026-01-02T00:01:00.000Z"))
     said = examine(early, TRUSTED.holds)
