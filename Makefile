@@ -43,8 +43,8 @@ up: install ## Run the whole stack until Ctrl-C
 test: install ## Run the tests against the real parts, three files at a time
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-chaos: install ## The long storms, while processes are killed, and the repair of what is stuck
-	PAYFLOW_STORM=$(STORM) $(BIN)/pytest tests/chaos tests/stuck -rP
+chaos: install ## The long storms, while processes are killed, the repair of what is stuck, and every reset
+	PAYFLOW_STORM=$(STORM) $(BIN)/pytest tests/chaos tests/stuck tests/e2e/test_resets.py -rP
 
 fuzz: install ## Thousands of requests nobody would send: none is a 5xx, none undocumented
 	PAYFLOW_FUZZ=long $(BIN)/pytest tests/e2e/test_fuzz.py -rP

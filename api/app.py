@@ -25,6 +25,7 @@ from api.v1 import (
     events,
     movements,
     proof,
+    receipts,
     repairs,
     simulation,
     timeline,
@@ -42,6 +43,7 @@ from payflow.auth.tokens import AccessTokens
 from payflow.domain.ports import Probe, Sagas
 from payflow.domain.timeline_ports import Histories
 from payflow.domain.webhook_ports import Couriers
+from payflow.proof.receipts import Receipts
 from payflow.settings import Settings
 from payflow.storage.factory import Storage
 from payflow.webhooks.guard import Guard
@@ -104,7 +106,7 @@ def routed_app(settings: Settings) -> FastAPI:
     # routes are tried in this order, about 3 µs each: what is called most comes first
     for resource in (
         *(transfers, repairs, movements, wallets, batches, events),
-        *(auth, api_keys, users, webhooks, timeline, proof, well_known, health),
+        *(auth, api_keys, users, webhooks, timeline, proof, receipts, well_known, health),
     ):
         app.include_router(resource.router)
     app.include_router(webhooks.deliveries)
@@ -144,6 +146,7 @@ def _parts(
     probes: Sequence[Probe],
 ) -> Parts:
     tokens = AccessTokens(load_keys(settings), settings, storage.clock)
+    keys = load_statement_keys(settings)
     key_ring = KeyRing(storage.api_keys, storage.clock, settings)
     return Parts(
         accounts=storage.accounts,
@@ -159,6 +162,9 @@ def _parts(
         owners_move_money=settings.rehearsal_allowed,
         probes=probes,
         proofs=storage.proofs,
+        receipts=Receipts(
+            storage.receipts, keys, storage.clock, period_s=settings.receipt_period_s
+        ),
         rehearsal=storage.rehearsal,
         sagas=sagas,
         sessions=Sessions(
@@ -169,7 +175,7 @@ def _parts(
             storage.quotas,
             settings,
         ),
-        statement_keys=load_statement_keys(settings),
+        statement_keys=keys,
         streams=Streams(
             storage.feed,
             storage.news,

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.client_address import ADDRESS, ClientAddresses
 from api.problems import limit_headers, problem_of
-from api.scopes import needs_scope, scope_for
+from api.scopes import is_for_anybody, scope_for
 from payflow.auth.admission import Admission, Visitor
 from payflow.domain.api_keys import ScopeRequired
 from payflow.domain.errors import AuthenticationFailed, AuthenticationRequired, PayflowError
@@ -80,9 +80,10 @@ class Gate:
         verdict = await self._quotas.take(scope, visitor)
         if verdict is not None and not verdict.passed:
             raise RateLimited(verdict)
-        if visitor is not None and visitor.scopes is not None and needs_scope(scope["path"]):
+        allowed = None if visitor is None else visitor.scopes
+        if allowed is not None and not is_for_anybody(scope["path"]):
             wanted = scope_for(scope["method"], scope["path"])
-            if wanted not in visitor.scopes:
+            if wanted not in allowed:
                 raise ScopeRequired(wanted)
         return verdict
 

@@ -11,6 +11,7 @@ from payflow.domain.ports import Page
 
 T = TypeVar("T")
 
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(T\d{6}Z)?")
 _SEQUENCE = re.compile(r"[1-9][0-9]{0,17}")  # below 2^63
 
 
@@ -27,6 +28,11 @@ def id_after(cursor: str | None, prefix: Prefix) -> str | None:
 def sequence_after(cursor: str | None) -> str | None:
     """The sequence number a cursor of a statement stands for, or ``CursorInvalid``."""
     return _key_of(cursor, lambda key: _SEQUENCE.fullmatch(key) is not None)
+
+
+def date_after(cursor: str | None) -> str | None:
+    """The period's name a cursor of a list of roots stands for, or ``CursorInvalid``."""
+    return _key_of(cursor, lambda key: _DATE.fullmatch(key) is not None)
 
 
 def page_object(page: Page[T], item: Callable[[T], dict[str, Any]]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from payflow.domain.ports import (
 )
 from payflow.domain.proof_ports import Proofs
 from payflow.domain.repair_ports import AuditLog
+from payflow.proof.receipts import Receipts
 from payflow.webhooks.subscriptions import Subscriptions
 from temporal.timelines import Timelines
 
@@ -47,6 +48,7 @@ class Parts:
     owners_move_money: bool
     probes: Sequence[Probe]
     proofs: Proofs
+    receipts: Receipts
     rehearsal: Rehearsal
     sagas: Sagas
     sessions: Sessions

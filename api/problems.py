@@ -74,6 +74,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "user_not_found": Kind(404, "User not found", "There is no user usr_…."),
         "wallet_not_found": Kind(404, "Wallet not found", "There is no wallet wal_…."),
         "transfer_not_found": Kind(404, "Transfer not found", "There is no transfer trf_…."),
+        "root_not_found": Kind(404, "Root not found", "There is no root 2026-01-31."),
         "batch_not_found": Kind(404, "Batch not found", "There is no batch bat_…."),
         "destination_not_found": Kind(
             404, "Destination not found", "There is no destination wallet wal_…."
@@ -99,6 +100,11 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             409, "Insufficient funds", "Wallet wal_… does not have that much available."
         ),
         "transfer_terminal": Kind(409, "Transfer has ended", "Transfer trf_… has ended."),
+        "transfer_not_terminal": Kind(
+            409,
+            "Transfer has not ended",
+            "Transfer trf_… has not ended (debited); ask again when it has.",
+        ),
         "nothing_to_retry": Kind(409, "Nothing to retry", "No step of the transfer waits."),
         "transfer_paused": Kind(
             409, "Transfer is paused", "Transfer trf_… is paused; resume it first."

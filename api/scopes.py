@@ -11,8 +11,13 @@ _RESOURCES = (
     ("/v1/webhook-endpoints", "webhooks"),
     ("/v1/webhook-deliveries", "webhooks"),
 )
-_FOR_ANYONE = ("/v1/proof", "/v1/proofs", "/v1/proof/keys", "/proof")
+_FOR_ANYBODY = ("/v1/proof", "/v1/roots")
 _SCOPES = {scope.value: scope for scope in Scope}
+
+
+def is_for_anybody(path: str) -> bool:
+    """Whether a call is answered without signing in, so that no key can be too narrow for it."""
+    return any(path == prefix or path.startswith(f"{prefix}/") for prefix in _FOR_ANYBODY)
 
 
 def scope_for(method: str, path: str) -> Scope | None:

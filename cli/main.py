@@ -133,6 +133,25 @@ def proof(
 
 @app.command()
 @told_plainly
+def replay(
+    from_namespace: Annotated[
+        bool, typer.Option("--from-namespace", help="Of the running stack's namespace.")
+    ] = False,
+    limit: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Of each workflow type in each status.")
+    ] = 20,
+    query: Annotated[str, typer.Option(help="A Temporal list filter they match besides.")] = "",
+) -> None:
+    """Replay live histories with the code at hand: 0 all replay, 1 one does not, 2 unreachable."""
+    from cli.replay import replay as run
+
+    if not from_namespace:
+        raise CliError("Say whose histories to replay: --from-namespace.", 2)
+    raise typer.Exit(run(limit, query))
+
+
+@app.command()
+@told_plainly
 def listen(
     forward_to: Annotated[str, typer.Option(help="URL of your program.")],
     email: Annotated[str, typer.Option(envvar="PAYFLOW_EMAIL", help="Whose events.")],
@@ -155,11 +174,34 @@ def listen(
 @app.command()
 @told_plainly
 def verify(
-    secret: Annotated[str, typer.Option(envvar="PAYFLOW_WEBHOOK_SECRET", help="whsec_…")],
-    header: Annotated[list[str], typer.Option(help="NAME:VALUE; all three webhook- headers.")],
-    body: Annotated[str, typer.Argument(help="File with the body; - for standard input.")] = "-",
+    secret: Annotated[
+        str | None, typer.Option(envvar="PAYFLOW_WEBHOOK_SECRET", help="Of a webhook: whsec_…")
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option(help="Of a webhook: NAME:VALUE; all three webhook- ones.")
+    ] = None,
+    keys: Annotated[
+        Path | None, typer.Option(help="Of a receipt: file with the JSON of GET /v1/proof/keys.")
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="Of a receipt: file with the published root to compare.")
+    ] = None,
+    body: Annotated[
+        str, typer.Argument(help="File with the body or the receipt; - for standard input.")
+    ] = "-",
 ) -> None:
-    """Check a webhook's signature: exit code 0 when it is good, 1 when not."""
+    """Check a webhook's signature, or a receipt (--keys): 0 good, 1 not, 2 not to be read.
+
+    A receipt is checked with the network off: its signature, its place in its day's root, and the
+    root's signature.
+    """
+    if keys is not None:
+        from cli.receipts import verify_receipt
+
+        typer.echo(verify_receipt(body, keys, root))
+        return
+    if not secret or not header:
+        raise CliError("Name a webhook's --secret and --header, or a receipt's --keys.", 2)
     from cli.webhooks import verify_message
 
     typer.echo(verify_message(header, body, secret))

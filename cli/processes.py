@@ -15,6 +15,8 @@ from temporalio.client import Client
 from api.app import create_app
 from api.server import serve_api
 from cli.observed import observed
+from payflow.auth.statements import load_statement_keys
+from payflow.proof.receipts import Receipts
 from payflow.settings import Settings
 from payflow.storage.factory import Storage, open_storage
 from temporal.client import connect
@@ -27,6 +29,7 @@ from temporal.wording import Links
 from workers.maintenance import maintenance_worker
 from workers.pickup import PickUp
 from workers.relay import Relay
+from workers.roots import RootSealer
 from workers.running import wait_for_temporal
 from workers.sealer import Sealer
 from workers.sweep import Sweep
@@ -71,6 +74,7 @@ async def run_relay(settings: Settings) -> None:
             group.create_task(_sweep(settings, storage, sagas, stop))
             group.create_task(_relay(settings, storage, sagas, stop))
             group.create_task(_seal(storage, sagas, stop))
+            group.create_task(_seal_roots(settings, storage, stop))
 
 
 async def run_serve(settings: Settings) -> None:
@@ -82,6 +86,7 @@ async def run_serve(settings: Settings) -> None:
             group.create_task(_sweep(settings, storage, sagas, stop))
             group.create_task(_relay(settings, storage, sagas, stop))
             group.create_task(_seal(storage, sagas, stop))
+            group.create_task(_seal_roots(settings, storage, stop))
             group.create_task(_work_beside_the_api(settings, storage, sagas, stop))
 
 
@@ -156,6 +161,12 @@ async def _relay(
 
 async def _seal(storage: Storage, sagas: TemporalSagas, stop: asyncio.Event) -> None:
     await _unless_stopped(Sealer(_timelines(storage, sagas)).run(), stop)
+
+
+async def _seal_roots(settings: Settings, storage: Storage, stop: asyncio.Event) -> None:
+    period_s, keys = settings.receipt_period_s, load_statement_keys(settings)
+    receipts = Receipts(storage.receipts, keys, storage.clock, period_s=period_s)
+    await _unless_stopped(RootSealer(receipts, period_s=period_s).run(), stop)
 
 
 def _timelines(storage: Storage, sagas: TemporalSagas) -> Timelines:

@@ -20,6 +20,7 @@ from pydantic_settings import (
 
 from payflow.domain.limits import Quota
 from payflow.domain.money import is_currency
+from payflow.domain.receipts import divisor_of_a_day
 
 _CODEC_KEY_BYTES = 32  # AES-256
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")  # no path, no "*", no "null"
@@ -107,6 +108,9 @@ class Settings(BaseSettings):
 
     proof_interval_s: float = Field(
         60.0, gt=0, le=86_400, description="Pause between two passes of the proof of the books."
+    )
+    receipt_period_s: Annotated[int, AfterValidator(divisor_of_a_day)] = Field(
+        86_400, description="Receipts' roots are sealed after so many seconds: a divisor of a day."
     )
     park_after_s: int = Field(
         300, ge=1, le=86_400, description="A step silent for so long parks its transfer."

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import NoReturn, TypeVar
 
 from temporalio import workflow
@@ -144,8 +145,12 @@ class Repairs:
 
     @resume.validator
     def check_resume(self, order: OperatorOrder) -> None:
-        """Refuse when the story has ended."""
-        self._check_open(order)
+        """Refuse when the story has ended.
+
+        It never lapses: a reset to within a pause applies it again, long after, and nobody else
+        would end the pause of a transfer that has ended.
+        """
+        self._check_open(replace(order, until=0.0))
 
     async def _act(
         self,

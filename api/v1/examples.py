@@ -10,6 +10,7 @@ TRANSFER_ID = "trf_01KDVE0A4Q5J7TP7S8R9VWXYZ3"
 BATCH_ID = "bat_01KDVE0A4Q5J7TP7S8R9VWXYZ8"
 ENDPOINT_ID = "whe_01KDVE0A4Q5J7TP7S8R9VWXYZ8"
 DELIVERY_ID = "whd_01KDVE0A4Q5J7TP7S8R9VWXYZ9"
+ROOT_DATE = "2026-01-31"
 API_KEY_ID = "key_01KDVE0A4Q5J7TP7S8R9VWXYZ7"
 REFRESH_TOKEN = "pfr_8kR2mXq1nVb7cTz5LwJ9hYf3GdS6aPe0uIoQxWvBnMk"  # noqa: S105  # made up
 
@@ -160,6 +161,45 @@ TIMELINE_ANSWER: dict[str, Any] = {
         },
     ],
     "next": None,
+}
+_KEY_ID = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
+ROOT_ANSWER: dict[str, Any] = {
+    "object": "receipt_root",
+    "version": 1,
+    "date": ROOT_DATE,
+    "starts_at": "2026-01-31T00:00:00.000Z",
+    "ends_at": "2026-02-01T00:00:00.000Z",
+    "after_position": 4700,
+    "through_position": 4711,
+    "leaves": 2,
+    "root": "9c" * 32,
+    "previous_hash": "3d" * 32,
+    "key_id": _KEY_ID,
+    "hash": "a5" * 32,
+    "signature": "A" * 86 + "==",
+}
+RECEIPT_ANSWER: dict[str, Any] = {
+    "object": "receipt",
+    "version": 1,
+    "transfer": {
+        name: TRANSFER_ANSWER[name]
+        for name in TRANSFER_ANSWER
+        if name not in ("object", "needs_attention", "workflow_id", "updated_at")
+    },
+    "entries": [
+        {"key": f"{TRANSFER_ID}:{leg}", "outcome": outcome, "at": AT, "digest": "5f" * 32}
+        for leg, outcome in (
+            ("init", None),
+            ("debit", "applied"),
+            ("credit", "applied"),
+            ("post", "applied"),
+        )
+    ],
+    "inclusion": {"index": 1, "path": ["0b" * 32], "root": ROOT_ANSWER},
+    "available_after": None,
+    "key_id": _KEY_ID,
+    "hash": "c7" * 32,
+    "signature": "B" * 86 + "==",
 }
 BATCH_ANSWER = {
     "object": "batch",

@@ -87,6 +87,55 @@ class Entry(TypedDict):
     created_at: str
 
 
+class ReceiptEntry(TypedDict):
+    """A journal entry as a receipt tells of it; ``digest`` is of what it posts."""
+
+    key: str
+    outcome: Literal["applied", "refused", "voided"] | None
+    at: str
+    digest: str
+
+
+class ReceiptRoot(TypedDict):
+    """The signed root of a period's tree."""
+
+    object: Literal["receipt_root"]
+    version: int
+    date: str
+    starts_at: str
+    ends_at: str
+    after_position: int
+    through_position: int
+    leaves: int
+    root: str
+    previous_hash: str
+    key_id: str
+    hash: str
+    signature: str
+
+
+class Inclusion(TypedDict):
+    """The proof that a transfer is in a root: its place, and its neighbours on the way up."""
+
+    index: int
+    path: list[str]
+    root: ReceiptRoot
+
+
+class Receipt(TypedDict):
+    """A signed receipt, for ``payflow verify``; keep it as it is."""
+
+    object: Literal["receipt"]
+    version: int
+    transfer: dict[str, Any]
+    entries: list[ReceiptEntry]
+    inclusion: Inclusion | None
+    available_after: str | None
+    key_id: str
+    hash: str
+    signature: str
+
+
 class Failure(TypedDict):
     """Why a transfer failed."""
 

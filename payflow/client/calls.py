@@ -15,6 +15,7 @@ from payflow.client.answers import (
     Event,
     Movement,
     Page,
+    Receipt,
     Registration,
     Tokens,
     Transfer,
@@ -161,6 +162,11 @@ def transfers(
 ) -> Call[Page[Transfer]]:
     """The transfers one is a party of, newest first."""
     return Call("GET", "/v1/transfers", _said(limit=limit, status=status, wallet_id=wallet_id))
+
+
+def receipt(transfer_id: str) -> Call[Receipt]:
+    """An ended transfer's signed receipt; ``inclusion`` is None until its period is sealed."""
+    return Call("GET", f"/v1/transfers/{transfer_id}/receipt")
 
 
 def make_batch(

@@ -17,6 +17,7 @@ from payflow.storage.proof_documents import (
     ProofMemoryDocument,
     ProofStateDocument,
 )
+from payflow.storage.receipt_documents import ReceiptRootDocument
 from payflow.storage.stored import StoredDocument
 from payflow.storage.timeline_documents import TimelineDocument
 from payflow.storage.webhook_documents import WebhookDeliveryDocument, WebhookEndpointDocument
@@ -370,4 +371,5 @@ DOCUMENTS: tuple[type[Document], ...] = (
     ProofDocument,
     ProofMemoryDocument,
     ProofStateDocument,
+    ReceiptRootDocument,
 )

@@ -24,6 +24,7 @@ from payflow.domain.ports import (
     Wallets,
 )
 from payflow.domain.proof_ports import Proofs
+from payflow.domain.receipt_ports import ReceiptStore
 from payflow.domain.repair_ports import AuditLog, Repairs
 from payflow.domain.timeline_ports import TimelineStore
 from payflow.domain.webhook_ports import DeliveryRecords, Endpoints
@@ -48,6 +49,7 @@ from payflow.storage.probes import MongoProbe, RedisProbe
 from payflow.storage.proof_documents import ProofDocument
 from payflow.storage.proofs import MongoProofs
 from payflow.storage.quotas import open_quotas
+from payflow.storage.receipts import MongoReceipts
 from payflow.storage.recent import RecentTransfers
 from payflow.storage.recent_wallets import RecentWallets
 from payflow.storage.refresh_tokens import MongoRefreshTokens
@@ -87,6 +89,7 @@ class Storage:
     probes: tuple[Probe, ...]
     proofs: Proofs
     quotas: Quotas
+    receipts: ReceiptStore
     refresh_tokens: RefreshTokens
     rehearsal: Rehearsal
     relay: RelayStorage
@@ -152,6 +155,7 @@ async def open_storage(
                 probes=probes,
                 proofs=MongoProofs(proofs),
                 quotas=quotas,
+                receipts=MongoReceipts(client, settings.mongo_database),
                 refresh_tokens=MongoRefreshTokens(client),
                 rehearsal=rehearsal,
                 relay=RelayStorage(feed_kept, bus),

@@ -22,6 +22,7 @@ from payflow.storage.documents import OPEN, UNFINISHED
 from payflow.storage.feed import events_wanted
 from payflow.storage.identity import new_id
 from payflow.storage.mapping import from_transfer
+from payflow.storage.receipts import end_wanted, ends_wanted, root_wanted
 from payflow.storage.transactions import Collection
 from payflow.storage.transfers import index_for, transfers_wanted
 from payflow.storage.webhook_deliveries import WAITED_FOR, deliveries_wanted
@@ -250,3 +251,16 @@ async def test_the_pick_up_takes_one_step_for_each_endpoint(deliveries: Collecti
         "due_at": {"$lt": START + timedelta(days=1)},
     }
     check(await explained(deliveries, overdue, {"due_at": 1}, LIMIT), LIMIT)
+
+
+async def test_receipts_find_ends_and_roots(books: BooksCollections) -> None:
+    database = books.journal.database
+    feed, roots = database.feed, database.receipt_roots
+    check(await explained(feed, ends_wanted(PAST // 2), {"_id": 1}, LIMIT), LIMIT + 1)
+    check(await explained(feed, end_wanted("trf_7"), limit=1), 4)
+    if not await roots.estimated_document_count():
+        sealed = [{"_id": f"day {n:04}", "through_position": 10 * n} for n in range(PAST)]
+        await roots.insert_many(sealed)
+    order = {"through_position": 1, "_id": 1}
+    check(await explained(roots, root_wanted(PAST), order, 1), 1)
+    check(await explained(roots, {"_id": {"$lt": "day 2000"}}, {"_id": -1}, LIMIT), LIMIT)

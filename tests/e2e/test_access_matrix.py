@@ -50,6 +50,7 @@ GET    /v1/transfers                                      401 401 401 403 200 20
 POST   /v1/transfers                                      401 401 401 403 404 202 404 202
 GET    /v1/transfers/{transfer_id}                        401 401 401 403 404 200 200 200
 GET    /v1/transfers/{transfer_id}/events                 401 401 401 403 404 200 200 200
+GET    /v1/transfers/{transfer_id}/receipt                401 401 401 403 404 200 200 200
 GET    /v1/transfers/{transfer_id}/timeline               401 401 401 403 404 200 200 200
 POST   /v1/transfers/{transfer_id}/retry                  401 401 401 403 403 403 409 403
 POST   /v1/transfers/{transfer_id}/refund                 401 401 401 403 403 403 409 403
@@ -77,6 +78,8 @@ PUT    /v1/simulation                                     401 401 401 403 403 40
 DELETE /v1/simulation                                     401 401 401 403 403 403 204 403
 GET    /v1/proof                                          200 200 200 200 200 200 200 200
 GET    /v1/proofs                                         200 200 200 200 200 200 200 200
+GET    /v1/roots                                          200 200 200 200 200 200 200 200
+GET    /v1/roots/{date}                                   200 200 200 200 200 200 200 200
 GET    /v1/proof/keys                                     200 200 200 200 200 200 200 200
 GET    /health                                            200 200 200 200 200 200 200 200
 GET    /health/live                                       200 200 200 200 200 200 200 200
@@ -183,6 +186,7 @@ def path_for(path: str, world: World) -> str:
         "batch_id": examples.BATCH_ID,
         "key_id": examples.API_KEY_ID,
         "user_id": examples.ALICE_ID,
+        "date": examples.ROOT_DATE,
     }
     query = f"?email={world.names['alice@example.com']}" if path == "/v1/users" else ""
     return re.sub(r"{(\w+)}", lambda found: world.names[ids[found[1]]], path) + query

@@ -1,5 +1,6 @@
 """Every call of the OpenAPI document is made, with the example it shows, on the running stack."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,6 +79,7 @@ async def new_world(bank: Bank, operator: Person, path: str) -> World:
             examples.API_KEY_ID: key["id"],
             examples.ENDPOINT_ID: endpoint["id"],
             examples.DELIVERY_ID: delivery["id"],
+            examples.ROOT_DATE: await newest_root(bank),
             examples.REFRESH_TOKEN: made["tokens"]["refresh_token"],
             "bob@example.com": bob_email,
             "alice@example.com": new_email("alice") if path.endswith("register") else email,
@@ -85,6 +87,14 @@ async def new_world(bank: Bank, operator: Person, path: str) -> World:
         alice,
         operator,
     )
+
+
+async def newest_root(bank: Bank) -> str:
+    """The name of a sealed root; periods of these stacks last seconds."""
+    async with asyncio.timeout(60):
+        while not (found := (await bank.ask("GET", "/v1/roots")).json()["data"]):
+            await asyncio.sleep(0.2)
+    return str(found[0]["date"])
 
 
 def example_of(spec: Json, operation: Json) -> Json | None:
@@ -146,6 +156,7 @@ async def call(bank: Bank, world: World, path: str, method: str, example: Json |
         .replace("{user_id}", names[examples.ALICE_ID])
         .replace("{key_id}", names[examples.API_KEY_ID])
         .replace("{batch_id}", names[examples.BATCH_ID])
+        .replace("{date}", names[examples.ROOT_DATE])
     )
     if path == "/v1/users":
         url += f"?email={names['alice@example.com']}"

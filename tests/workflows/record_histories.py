@@ -1,8 +1,8 @@
 """Records one history of each path a story can take, for the replay gate.
 
-Run by hand when a version of a story is released: ``python -m tests.workflows.record_histories
-transfers`` (or ``batches``). A released version's histories are never recorded again; a new
-version gets a folder of its own.
+Run by hand when a path is new or a version of a story is released:
+``python -m tests.workflows.record_histories transfers`` (or ``batches``). A history that is there
+is never recorded again; a new version gets a folder of its own. The commands are written beside.
 """
 
 import asyncio
@@ -20,6 +20,8 @@ from temporal.converter import DATA_CONVERTER
 from tests.conftest import ALL_IN_ONE, stack_in
 from tests.e2e.bank import Bank, Json, Person, bank_of, new_key, order
 from tests.e2e.conftest import new_operator
+from tests.e2e.shapes import Held
+from tests.workflows.commands import write_missing
 
 VERSION = "v1"
 FOLDER = Path(__file__).with_name("histories")
@@ -36,42 +38,26 @@ async def main(story: str) -> None:
             temporal = await Client.connect(
                 stack.addresses.temporal_address, data_converter=DATA_CONVERTER
             )
-            for name, workflow_id in (await every_path(stack, bank)).items():
+            for name, workflow_id in (await every_path(stack, bank, temporal)).items():
+                target = folder / VERSION / f"{name}.json"
+                if target.exists():
+                    continue
                 handle = temporal.get_workflow_handle(workflow_id)
                 history = json.loads((await handle.fetch_history()).to_json())
-                target = folder / VERSION / f"{name}.json"
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_text(json.dumps(anonymous(history), indent=1) + "\n")
                 print(f"{name}: {len(history['events'])} events")  # noqa: T201
 
 
-async def every_transfer(stack: EmbeddedStack, bank: Bank) -> dict[str, str]:
+async def every_transfer(stack: EmbeddedStack, bank: Bank, temporal: Client) -> dict[str, str]:
     """One finished transfer of each shape, by its workflow."""
-    operator = await new_operator(stack, bank)
-    alice, bob = await bank.funded(10_000), await bank.person("bob")
-    paths = {
-        "completed": await bank.send(alice, bob, 100, wait_s=20),
-        "refused": await bank.send(alice, bob, 100_000, wait_s=20),
-    }
-    await bank.rehearse(operator, _rule("credit", "reject"))
-    paths["compensated"] = await bank.send(alice, bob, 100, wait_s=20)
-    await bank.rehearse(operator, _rule("credit", "error"))
-    paths["parked_then_retried"] = await _parked(bank, alice, bob)
-    paths["parked_then_refunded"] = await _parked(bank, alice, bob)
-    await bank.verb(operator, paths["parked_then_refunded"]["id"], "refund")
-    slow = await bank.send(alice, bob, 100)
-    await bank.until(alice, slow["id"], "debited")
-    await asyncio.sleep(4)  # past the fast lane
-    await bank.end_rehearsal(operator)
-    paths["slow_credit"] = slow
-    await bank.verb(operator, paths["parked_then_retried"]["id"], "retry")
-    for transfer in paths.values():
-        await bank.ended(alice, transfer["id"])
+    held = await Held.begin(stack, bank, temporal, also_by_themselves=True)
+    shapes = await held.end()
     await asyncio.sleep(1)  # the workflows close a moment after their transfers
-    return {name: transfer["workflow_id"] for name, transfer in paths.items()}
+    return {name: transfer["workflow_id"] for name, transfer in shapes.items()}
 
 
-async def every_batch(stack: EmbeddedStack, bank: Bank) -> dict[str, str]:
+async def every_batch(stack: EmbeddedStack, bank: Bank, temporal: Client) -> dict[str, str]:
     """One finished batch of each shape, by its workflow."""
     operator = await new_operator(stack, bank)
     alice, bob = await bank.funded(100_000), await bank.person("bob")
@@ -100,13 +86,6 @@ async def _batch(bank: Bank, who: Person, mode: str, items: list[Json]) -> str:
     return str(answer.json()["id"])
 
 
-async def _parked(bank: Bank, alice: Person, bob: Person) -> Json:
-    sent = await bank.send(alice, bob, 100)
-    while not (await bank.transfer(alice, sent["id"]))["needs_attention"]:
-        await asyncio.sleep(0.2)
-    return sent
-
-
 async def _batches_end(bank: Bank, who: Person, *batch_ids: str) -> None:
     for one in batch_ids:
         while (await bank.ask("GET", f"/v1/batches/{one}", who)).json()["counts"]["pending"]:
@@ -133,3 +112,4 @@ STORIES = {"transfers": (every_transfer, FOLDER), "batches": (every_batch, BATCH
 
 if __name__ == "__main__":
     asyncio.run(main(sys.argv[1]))
+    write_missing(STORIES[sys.argv[1]][1])

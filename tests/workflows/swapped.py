@@ -30,6 +30,43 @@ class CreditBeforeDebit:
         return Ending.COMPLETED
 
 
+@workflow.defn(name=TRANSFER_WORKFLOW)
+class PaysAnotherTransfer:
+    """Gives the same commands, one of them about another transfer."""
+
+    @workflow.init
+    def __init__(self, story: TransferStory) -> None:
+        self._steps = Steps(story, lambda: None)
+        self._others = Steps(TransferStory("another", story.park_after_s), lambda: None)
+
+    @workflow.run
+    async def run(self, story: TransferStory) -> Ending:
+        await self._steps.answer(Leg.DEBIT)
+        await self._others.answer(Leg.CREDIT)
+        await self._steps.answer(Leg.POST)
+        return Ending.COMPLETED
+
+
+@workflow.defn(name=TRANSFER_WORKFLOW)
+class DebitsBehindAPatch:
+    """Does new workflows' steps in another order, and old ones' as they were."""
+
+    @workflow.init
+    def __init__(self, story: TransferStory) -> None:
+        self._steps = Steps(story, lambda: None)
+
+    @workflow.run
+    async def run(self, story: TransferStory) -> Ending:
+        if workflow.patched("credit first"):
+            await self._steps.answer(Leg.CREDIT)
+        debit = await self._steps.answer(Leg.DEBIT)
+        if not debit.applied:
+            return Ending.NEVER_DEBITED
+        await self._steps.answer(Leg.CREDIT)
+        await self._steps.answer(Leg.POST)
+        return Ending.COMPLETED
+
+
 @workflow.defn(name=BATCH_WORKFLOW)
 class ClosesBatchFirst:
     """Asks whether all have ended before it asks what is to be done."""

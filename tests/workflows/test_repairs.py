@@ -71,10 +71,12 @@ async def test_a_verb_lapses_when_whoever_asked_was_told_that_nobody_listens(tel
     async with tell(books, trouble) as saga:
         await parked(saga)
         now = (await saga.environment.get_current_time()).timestamp()
-        for verb in ("retry", "refund", "pause", "resume"):
+        for verb in ("retry", "refund", "pause"):
             assert await refusal(saga, verb, until=now - 1) == "verb_lapsed"
         assert await refusal(saga, "resolve", **OUTSIDE, until=now - 1) == "verb_lapsed"
         assert acts(saga) == []
+        # but the end of a pause does not: a reset applies it again, long after
+        assert (await send(saga, "resume", until=now - 1)).outcome == "running"
         assert (await send(saga, "refund", until=now + 60)).outcome == "refunded"
 
 

@@ -1,0 +1,209 @@
+"""What a receipt's check says: of a good one, and of one in which anything at all was changed."""
+
+import copy
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from typer.testing import CliRunner
+
+from cli.main import app
+from payflow.auth.keys import generate_jwk_set
+from payflow.auth.statements import StatementKeys
+from payflow.auth.trusted_keys import TrustedKeys
+from payflow.domain import merkle
+from payflow.domain.receipts import (
+    entry_said,
+    examine,
+    facts_of,
+    leaf_of,
+    name_of,
+    period_after,
+    period_of,
+    receipt_said,
+    root_said,
+)
+from payflow.domain.representation import transfer_object
+from payflow.settings import Settings
+from tests.fakes import START, transfer
+
+Json = dict[str, Any]
+
+KEYS, OTHERS = StatementKeys(generate_jwk_set()), StatementKeys(generate_jwk_set())
+TRUSTED = TrustedKeys({"keys": KEYS.public})
+
+
+def facts(name: str) -> Json:
+    postings = [{"account": "wal_SOURCE", "amount": -100}, {"account": "transit", "amount": 100}]
+    fields = {"created_at": START, "outcome": "applied", "currency": "USD", "postings": postings}
+    entries = [entry_said(f"{name}:{leg}", leg, fields) for leg in ("post", "debit", "credit")]
+    return facts_of(transfer_object(transfer(100, name)), entries)
+
+
+def sealed_receipt(keys: StatementKeys = KEYS) -> Json:
+    leaves = [leaf_of(facts(f"trf_{number}")) for number in range(5)]
+    period = period_of(START, 86_400)
+    root = keys.seal(root_said(period, (0, 9), 5, merkle.root(leaves), None))
+    inclusion = {
+        "index": 3,
+        "path": [one.hex() for one in merkle.path(leaves, 3)],
+        "root": root,
+    }
+    return keys.seal(receipt_said(facts("trf_3"), inclusion, None))
+
+
+RECEIPT = sealed_receipt()
+
+
+def holds(receipt: object, published: object = None) -> bool:
+    return all(one.holds for one in examine(receipt, TRUSTED.holds, published))
+
+
+def places(part: Any, *path: Any) -> Iterator[tuple[Any, ...]]:
+    """The way to every value in it."""
+    inner = part.items() if isinstance(part, dict) else enumerate(part)
+    for key, value in inner:
+        yield (*path, key)
+        if isinstance(value, dict | list):
+            yield from places(value, *path, key)
+
+
+def test_a_good_receipt_holds_and_says_so() -> None:
+    said = [one.words for one in examine(RECEIPT, TRUSTED.holds, RECEIPT["inclusion"]["root"])]
+    assert [one.split(",")[0] for one in said] == [
+        "The receipt of trf_3",
+        "The root of 2026-01-01",
+        "The transfer and its entries are number 3 of 5 in the root of 2026-01-01: none can be "
+        "altered.",
+        "It is the root that was published.",
+    ]
+    assert holds(RECEIPT)
+    assert [one["key"] for one in RECEIPT["entries"]] == [
+        "trf_3:debit",
+        "trf_3:credit",
+        "trf_3:post",
+    ]
+
+
+@pytest.mark.parametrize("way", list(places(RECEIPT)), ids=str)
+def test_whatever_is_changed_or_taken_away_is_noticed(way: tuple[Any, ...]) -> None:
+    for change in ("another", "none", "away"):
+        receipt = copy.deepcopy(RECEIPT)
+        holder: Any = receipt
+        for key in way[:-1]:
+            holder = holder[key]
+        was = holder[way[-1]]
+        if change == "away":
+            del holder[way[-1]]
+        else:
+            holder[way[-1]] = None if change == "none" else "another"
+        if change == "none" and was is None:
+            continue
+        assert not holds(receipt), (way, change)
+
+
+@given(st.integers(0, len(json.dumps(RECEIPT)) - 1), st.integers(0, 6))
+def test_a_flipped_bit_in_the_file_is_noticed(at: int, bit: int) -> None:
+    text = bytearray(json.dumps(RECEIPT).encode())
+    text[at] ^= 1 << bit
+    try:
+        receipt = json.loads(text)
+    except ValueError:
+        return
+    assert receipt == RECEIPT or not holds(receipt)
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists))
+def test_what_is_no_receipt_is_refused_in_words(thing: object) -> None:
+    for one in (thing, {"object": "receipt", "version": 1, "transfer": thing, "inclusion": thing}):
+        said = examine(one, TRUSTED.holds)
+        assert not all(each.holds for each in said)
+
+
+def test_another_key_another_root_and_a_leaf_of_another_tree_do_not_hold() -> None:
+    assert not holds(sealed_receipt(OTHERS))
+    other = KEYS.seal({**RECEIPT["inclusion"]["root"], "root": "00" * 32})
+    assert not holds(RECEIPT, other)
+    moved = {**RECEIPT, "inclusion": {**RECEIPT["inclusion"], "root": other}}
+    assert not holds(KEYS.seal({k: moved[k] for k in moved if k not in ("hash", "signature")}))
+
+
+def test_what_was_signed_as_something_else_is_no_root() -> None:
+    other = KEYS.seal({**RECEIPT["inclusion"]["root"], "object": "proof"})
+    assert TRUSTED.holds(other)
+    receipt = {**RECEIPT, "inclusion": {**RECEIPT["inclusion"], "root": other}}
+    said = examine(KEYS.seal(receipt), TRUSTED.holds)
+    assert [one.holds for one in said] == [True, False, True]
+
+
+def test_one_whose_day_is_not_over_holds_and_says_when_to_ask_again() -> None:
+    early = KEYS.seal(receipt_said(facts("trf_3"), None, "2026-01-02T00:01:00.000Z"))
+    said = examine(early, TRUSTED.holds)
+    assert [one.holds for one in said] == [True, True]
+    assert "fetch it again after 2026-01-02T00:01:00.000Z" in said[1].words
+    assert not holds(early, RECEIPT["inclusion"]["root"])
+
+
+@given(
+    st.integers(0, 4 * 10**9).map(lambda at: datetime.fromtimestamp(at, UTC)),
+    st.sampled_from([1, 5, 300, 3_600, 86_400]),
+    st.sampled_from([1, 5, 300, 3_600, 86_400]),
+)
+def test_periods_follow_each_other_without_a_gap(at: datetime, length: int, next_: int) -> None:
+    period = period_of(at, length)
+    assert period.start <= at < period.end == period.start + timedelta(seconds=length)
+    after = period_after(period.end, next_)
+    assert after.start == period.end < after.end <= after.start + timedelta(seconds=next_)
+    assert period.name < after.name
+    assert period.end < period.due_at <= period.end + timedelta(seconds=60)
+
+
+def test_a_period_that_does_not_divide_a_day_is_refused() -> None:
+    assert Settings(receipt_period_s=3_600).receipt_period_s == 3_600
+    for wrong in (0, 7, 86_401, 172_800):
+        with pytest.raises(ValidationError, match="must divide a day"):
+            Settings(receipt_period_s=wrong)
+    assert name_of(START) == "2026-01-01"
+
+
+def run(*words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["verify", *words])
+    return done.exit_code, done.output
+
+
+def test_the_command_line_checks_a_receipt(tmp_path: Path) -> None:
+    receipt, keys, root = (str(tmp_path / name) for name in ("receipt", "keys", "root"))
+    Path(receipt).write_text(json.dumps(RECEIPT))
+    Path(keys).write_text(json.dumps({"keys": KEYS.public}))
+    Path(root).write_text(json.dumps(RECEIPT["inclusion"]["root"]))
+    code, said = run(receipt, "--keys", keys, "--root", root)
+    assert code == 0
+    assert said.count("✓") == 4
+    assert said.endswith("Verified.\n")
+    Path(receipt).write_text(json.dumps({**RECEIPT, "available_after": "now"}))
+    code, said = run(receipt, "--keys", keys)
+    assert code == 1
+    assert "✗ The receipt of trf_3, initiated, is NOT as one of these keys signed it." in said
+    assert "do not rely on this receipt" in said
+
+
+def test_what_the_command_line_cannot_read_is_told_apart(tmp_path: Path) -> None:
+    receipt, keys = tmp_path / "receipt", tmp_path / "keys"
+    receipt.write_text(json.dumps(RECEIPT))
+    for wrong in ("{}", "[]", '{"keys": []}', '{"keys": [{"kty": "oct", "k": "AA"}]}'):
+        keys.write_text(wrong)
+        code, said = run(str(receipt), "--keys", str(keys))
+        assert (code, "holds no keys to verify with" in said) == (2, True), said
+    keys.write_text(json.dumps({"keys": KEYS.public}))
+    receipt.write_text("{")
+    assert run(str(receipt), "--keys", str(keys)) == (2, f"{receipt} is not JSON.\n")
+    code, said = run(str(tmp_path / "none"), "--keys", str(keys))
+    assert (code, "cannot be read" in said) == (2, True)
+    code, said = run(str(receipt))
+    assert (code, "--secret and --header, or a receipt's --keys" in said) == (2, True)
