@@ -24,6 +24,7 @@ from api.v1 import (
     batches,
     events,
     movements,
+    oidc,
     repairs,
     simulation,
     timeline,
@@ -36,6 +37,7 @@ from payflow.auth.admission import Admission
 from payflow.auth.api_keys import KeyRing
 from payflow.auth.keys import load_keys
 from payflow.auth.sessions import Sessions
+from payflow.auth.sign_on import SignOn
 from payflow.auth.tokens import AccessTokens
 from payflow.domain.ports import Probe, Sagas
 from payflow.domain.timeline_ports import Histories
@@ -102,7 +104,7 @@ def routed_app(settings: Settings) -> FastAPI:
     # routes are tried in this order, about 3 µs each: what is called most comes first
     for resource in (
         *(transfers, repairs, movements, wallets, batches, events),
-        *(auth, api_keys, users, webhooks, timeline, well_known, health),
+        *(auth, oidc, api_keys, users, webhooks, timeline, well_known, health),
     ):
         app.include_router(resource.router)
     app.include_router(webhooks.deliveries)
@@ -142,6 +144,9 @@ def _parts(
 ) -> Parts:
     tokens = AccessTokens(load_keys(settings), settings, storage.clock)
     key_ring = KeyRing(storage.api_keys, storage.clock, settings)
+    sessions = Sessions(
+        storage.accounts, storage.refresh_tokens, tokens, storage.clock, storage.quotas, settings
+    )
     return Parts(
         accounts=storage.accounts,
         admission=Admission(tokens, key_ring, storage.accounts, storage.clock),
@@ -157,12 +162,13 @@ def _parts(
         probes=probes,
         rehearsal=storage.rehearsal,
         sagas=sagas,
-        sessions=Sessions(
+        sessions=sessions,
+        sign_on=SignOn(
+            storage.sign_ons,
             storage.accounts,
-            storage.refresh_tokens,
-            tokens,
+            sessions,
+            storage.audit,
             storage.clock,
-            storage.quotas,
             settings,
         ),
         streams=Streams(

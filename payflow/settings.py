@@ -1,16 +1,14 @@
 """Every environment variable PayFlow reads: one frozen class, built once per process."""
 
-import base64
-import json
 import os
 import re
 from dataclasses import replace
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -20,19 +18,17 @@ from pydantic_settings import (
 
 from payflow.domain.limits import Quota
 from payflow.domain.money import is_currency
+from payflow.setting_forms import (
+    Rate,
+    check_jwk_set,
+    codec_keys,
+    listed,
+    networks_of,
+    wrong_with_sign_on,
+)
 
-_CODEC_KEY_BYTES = 32  # AES-256
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")  # no path, no "*", no "null"
 _WIDER = 1_000
-_KEY_ID = re.compile(r"[\w.-]{1,64}")
-
-
-def _rate(text: str) -> str:
-    Quota.parse("", text)
-    return text
-
-
-Rate = Annotated[str, AfterValidator(_rate)]
 
 
 class Environment(StrEnum):
@@ -96,6 +92,30 @@ class Settings(BaseSettings):
         None,
         description="JWK set of Ed25519 signing keys, the first signs. Empty in dev and test: "
         "a key is generated in the data folder. Required in production.",
+    )
+
+    oidc_issuer: str = Field(
+        "",
+        description="OpenID provider that operators sign in with, such as "
+        "`https://login.example.com`, exactly as its `iss` says it; off when empty.",
+    )
+    oidc_client_id: str = Field("", description="Our client id at the provider.")
+    oidc_client_secret: SecretStr | None = Field(
+        None, description="Our secret there. Empty: a public client, by PKCE alone."
+    )
+    oidc_redirect_url: str = Field(
+        "",
+        description="Where the provider sends people back to: the public address of "
+        "`/v1/auth/oidc/callback`.",
+    )
+    oidc_scopes: str = Field(
+        "openid email profile", description="What is asked of the provider; `openid` among it."
+    )
+    oidc_operator_claim: str = Field(
+        "groups", description="Claim of the ID token that tells operators, a text or a list."
+    )
+    oidc_operator_value: str = Field(
+        "", description="What that claim must be, or hold, for an operator; nobody else is let in."
     )
 
     park_after_s: int = Field(
@@ -250,7 +270,12 @@ class Settings(BaseSettings):
         return (init_settings, env_settings, *([files] if files else []))
 
     @field_validator(
-        "metrics_port", "metrics_token", "codec_keys", "rate_limit_enabled", mode="before"
+        "metrics_port",
+        "metrics_token",
+        "codec_keys",
+        "rate_limit_enabled",
+        "oidc_client_secret",
+        mode="before",
     )
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
@@ -266,13 +291,13 @@ class Settings(BaseSettings):
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: str) -> str:
-        _networks_of(value)
+        networks_of(value)
         return value
 
     @field_validator("cors_origins")
     @classmethod
     def _whole_origins(cls, value: str) -> str:
-        for origin in _listed(value):
+        for origin in listed(value):
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"{origin!r} is no origin such as https://app.example.com")
         return value
@@ -288,10 +313,23 @@ class Settings(BaseSettings):
     def _production_brings_its_own_secrets(self) -> Self:
         if self.env is Environment.PRODUCTION:
             self._refuse_development_defaults()
+        wrong = wrong_with_sign_on(
+            self.oidc_issuer,
+            self.oidc_redirect_url,
+            {
+                "PAYFLOW_OIDC_CLIENT_ID": self.oidc_client_id,
+                "PAYFLOW_OIDC_OPERATOR_CLAIM": self.oidc_operator_claim,
+                "PAYFLOW_OIDC_OPERATOR_VALUE": self.oidc_operator_value,
+            },
+            self.oidc_scopes,
+            https_only=self.env is Environment.PRODUCTION,
+        )
+        if wrong:
+            raise ValueError("\n".join(wrong))
         if self.jwt_keys is not None:
-            _check_jwk_set("PAYFLOW_JWT_KEYS", self.jwt_keys)
+            check_jwk_set("PAYFLOW_JWT_KEYS", self.jwt_keys)
         if self.webhook_keys is not None:
-            _check_jwk_set("PAYFLOW_WEBHOOK_KEYS", self.webhook_keys)
+            check_jwk_set("PAYFLOW_WEBHOOK_KEYS", self.webhook_keys)
         return self
 
     def _refuse_development_defaults(self) -> None:
@@ -335,52 +373,14 @@ class Settings(BaseSettings):
     @property
     def cors_list(self) -> list[str]:
         """The origins whose pages may call the API."""
-        return _listed(self.cors_origins)
+        return listed(self.cors_origins)
 
     @property
     def proxy_networks(self) -> list[IPv4Network | IPv6Network]:
         """Where our own proxies are."""
-        return _networks_of(self.trusted_proxies)
+        return networks_of(self.trusted_proxies)
 
     @property
     def rehearsal_allowed(self) -> bool:
         """Whether fault simulation and owners' own deposits are open (dev and test)."""
         return self.env is not Environment.PRODUCTION
-
-
-def codec_keys(text: str) -> dict[str, bytes]:
-    """Keys of AES-256 by their id, in their order, from ``id:base64,id:base64``.
-
-    Raises:
-        ValueError: it is not that; the text is not repeated.
-    """
-    keys: dict[str, bytes] = {}
-    for number, part in enumerate(text.split(","), start=1):
-        key_id, separator, encoded = part.strip().partition(":")
-        try:
-            key = base64.b64decode(encoded, validate=True)
-        except ValueError:
-            key = b""
-        if not separator or not _KEY_ID.fullmatch(key_id) or len(key) != _CODEC_KEY_BYTES:
-            raise ValueError(f"key {number} is not `id:base64` of {_CODEC_KEY_BYTES} bytes")
-        if key_id in keys:
-            raise ValueError(f"key {number} has the id of another")
-        keys[key_id] = key
-    return keys
-
-
-def _networks_of(text: str) -> list[IPv4Network | IPv6Network]:
-    return [ip_network(part) for part in _listed(text)]
-
-
-def _listed(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _check_jwk_set(name: str, secret: SecretStr) -> None:
-    try:
-        keys = json.loads(secret.get_secret_value())["keys"]
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f'{name} is not a JWK set: {{"keys": [...]}}') from None
-    if not isinstance(keys, list) or not keys:
-        raise ValueError(f"{name} holds no key")

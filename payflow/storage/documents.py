@@ -12,6 +12,7 @@ from payflow.domain.transfers import FailureCode, TransferStatus
 from payflow.domain.users import Role
 from payflow.domain.wallets import WalletStatus
 from payflow.storage.access_documents import ApiKeyDocument, AuditLinkDocument
+from payflow.storage.sign_ons import SignOnLinkDocument, SignOnVisitDocument
 from payflow.storage.stored import StoredDocument
 from payflow.storage.timeline_documents import TimelineDocument
 from payflow.storage.webhook_documents import WebhookDeliveryDocument, WebhookEndpointDocument
@@ -362,4 +363,6 @@ DOCUMENTS: tuple[type[Document], ...] = (
     WebhookDeliveryDocument,
     ApiKeyDocument,
     AuditLinkDocument,
+    SignOnVisitDocument,
+    SignOnLinkDocument,
 )

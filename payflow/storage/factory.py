@@ -24,6 +24,7 @@ from payflow.domain.ports import (
     Wallets,
 )
 from payflow.domain.repair_ports import AuditLog, Repairs
+from payflow.domain.sign_on import SignOns
 from payflow.domain.timeline_ports import TimelineStore
 from payflow.domain.webhook_ports import DeliveryRecords, Endpoints
 from payflow.settings import Settings
@@ -52,6 +53,7 @@ from payflow.storage.rehearsal import MongoRehearsal
 from payflow.storage.rehearsing import RehearsingBooks
 from payflow.storage.relay_storage import RelayStorage
 from payflow.storage.repairs import MongoRepairs
+from payflow.storage.sign_ons import MongoSignOns
 from payflow.storage.timeline_documents import TimelineDocument
 from payflow.storage.timelines import MongoTimelines
 from payflow.storage.transactions import Client
@@ -87,6 +89,7 @@ class Storage:
     rehearsal: Rehearsal
     relay: RelayStorage
     repairs: Repairs
+    sign_ons: SignOns
     timelines: TimelineStore
     transfers: Transfers
     wallets: Wallets
@@ -150,6 +153,7 @@ async def open_storage(
                 rehearsal=rehearsal,
                 relay=RelayStorage(feed_kept, bus),
                 repairs=MongoRepairs(collections, clock),
+                sign_ons=MongoSignOns(client, settings.mongo_database),
                 timelines=MongoTimelines(client, settings.mongo_database, clock),
                 transfers=MongoTransfers(
                     collections,
