@@ -6,11 +6,12 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 
 from api import docs_page, health, well_known
-from api.bounds import BodyLimit, HeadLimit, InFlight
+from api.bounds import BodyLimit, HeadLimit
 from api.client_address import ClientAddresses
 from api.codec import CodecOrigin, codec_router
 from api.gate import DoorQuotas, Gate
 from api.handlers import install_handlers
+from api.in_flight import InFlight
 from api.metering import Metering
 from api.middleware import RequestContext
 from api.openapi import DESCRIPTION, TAGS, TITLE, install_openapi, operation_id
@@ -80,7 +81,12 @@ def create_app(
         addresses=ClientAddresses(settings.proxy_networks),
     )
     app.add_middleware(HeadLimit)
-    app.add_middleware(InFlight, at_most=settings.max_in_flight)
+    app.add_middleware(
+        InFlight,
+        at_most=settings.max_in_flight,
+        bearable_s=settings.bearable_delay_s,
+        observer=storage.observer,
+    )
     app.add_middleware(Metering, observer=storage.observer)
     open_to_origins(app, settings)
     app.add_middleware(RequestContext, headers=SecurityHeaders(settings))

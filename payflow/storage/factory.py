@@ -38,6 +38,7 @@ from payflow.storage.bell import TerminalBell
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.census import MongoCensus
 from payflow.storage.connection import bind_documents, open_client
+from payflow.storage.counted_quotas import CountedQuotas
 from payflow.storage.door import Door
 from payflow.storage.event_bus import EventBus
 from payflow.storage.feed import FeedCollections, MongoFeed
@@ -148,7 +149,7 @@ async def open_storage(
                 endpoints=MongoEndpoints(collections, settings.mongo_database, clock),
                 observer=observer,
                 probes=probes,
-                quotas=quotas,
+                quotas=CountedQuotas(quotas, observer),
                 refresh_tokens=MongoRefreshTokens(client),
                 rehearsal=rehearsal,
                 relay=RelayStorage(feed_kept, bus),

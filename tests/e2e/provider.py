@@ -1,6 +1,7 @@
 """An OpenID provider of our own: a real server on loopback, whose word can be bent."""
 
 import base64
+import hmac
 import json
 import secrets
 import threading
@@ -13,8 +14,8 @@ from time import time
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from joserfc import jws, jwt
-from joserfc.jwk import ECKey, KeySet, OctKey, RSAKey
+from joserfc import jwt
+from joserfc.jwk import ECKey, KeySet, RSAKey
 
 CLIENT_ID, CLIENT_SECRET = "payflow", "a secret of the client's"
 Json = dict[str, Any]
@@ -75,10 +76,10 @@ class Provider:
             spelled = [base64.urlsafe_b64encode(json.dumps(p).encode()).rstrip(b"=") for p in parts]
             return b".".join([*spelled, b""]).decode()
         if self.alg == "HS256":  # the public key as if it were a shared one
-            octets = base64.urlsafe_b64encode(self.rsa.as_pem(private=False)).rstrip(b"=")
-            key = OctKey.import_key({"kty": "oct", "k": octets.decode()})
             head = {"alg": "HS256", "kid": self.rsa.kid}
-            return jws.serialize_compact(head, json.dumps(claims), key, algorithms=["HS256"])
+            spelled = [_spelled(json.dumps(part).encode()) for part in (head, claims)]
+            mac = hmac.digest(self.rsa.as_pem(private=False), b".".join(spelled), "sha256")
+            return b".".join([*spelled, _spelled(mac)]).decode()
         signer = self.ec if self.alg == "ES256" else self.rsa
         return jwt.encode(
             {"alg": self.alg, "kid": signer.kid}, claims, signer, algorithms=[self.alg]
@@ -101,6 +102,10 @@ class Provider:
         if path == "/token" and method == "POST":
             return self.token(form, auth)
         return 404, {}
+
+
+def _spelled(octets: bytes) -> bytes:
+    return base64.urlsafe_b64encode(octets).rstrip(b"=")
 
 
 @contextmanager

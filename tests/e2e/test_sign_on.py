@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import pytest
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from api.app import create_app
 from cli.stack import EmbeddedStack
@@ -88,7 +89,7 @@ async def opened(pair: EmbeddedStack, provider: Provider) -> AsyncIterator[Door]
         mongo_database=DATABASE,
         oidc_issuer=provider.issuer,
         oidc_client_id=CLIENT_ID,
-        oidc_client_secret=CLIENT_SECRET,  # type: ignore[arg-type]  # pydantic makes it one
+        oidc_client_secret=SecretStr(CLIENT_SECRET),
         oidc_redirect_url="http://api.example.com" + CALLBACK,
         oidc_operator_value="payflow-operators",
     )
