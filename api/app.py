@@ -6,11 +6,12 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 
 from api import docs_page, health, proof_page, well_known
-from api.bounds import BodyLimit, HeadLimit, InFlight
+from api.bounds import BodyLimit, HeadLimit
 from api.client_address import ClientAddresses
 from api.codec import CodecOrigin, codec_router
 from api.gate import DoorQuotas, Gate
 from api.handlers import install_handlers
+from api.in_flight import InFlight
 from api.metering import Metering
 from api.middleware import RequestContext
 from api.openapi import DESCRIPTION, TAGS, TITLE, install_openapi, operation_id
@@ -24,6 +25,7 @@ from api.v1 import (
     batches,
     events,
     movements,
+    oidc,
     proof,
     receipts,
     repairs,
@@ -38,6 +40,7 @@ from payflow.auth.admission import Admission
 from payflow.auth.api_keys import KeyRing
 from payflow.auth.keys import load_keys
 from payflow.auth.sessions import Sessions
+from payflow.auth.sign_on import SignOn
 from payflow.auth.statements import load_statement_keys
 from payflow.auth.tokens import AccessTokens
 from payflow.domain.ports import Probe, Sagas
@@ -82,7 +85,12 @@ def create_app(
         addresses=ClientAddresses(settings.proxy_networks),
     )
     app.add_middleware(HeadLimit)
-    app.add_middleware(InFlight, at_most=settings.max_in_flight)
+    app.add_middleware(
+        InFlight,
+        at_most=settings.max_in_flight,
+        bearable_s=settings.bearable_delay_s,
+        observer=storage.observer,
+    )
     app.add_middleware(Metering, observer=storage.observer)
     open_to_origins(app, settings)
     app.add_middleware(RequestContext, headers=SecurityHeaders(settings))
@@ -106,7 +114,7 @@ def routed_app(settings: Settings) -> FastAPI:
     # routes are tried in this order, about 3 µs each: what is called most comes first
     for resource in (
         *(transfers, repairs, movements, wallets, batches, events),
-        *(auth, api_keys, users, webhooks, timeline, proof, receipts, well_known, health),
+        *(auth, oidc, api_keys, users, webhooks, timeline, proof, receipts, well_known, health),
     ):
         app.include_router(resource.router)
     app.include_router(webhooks.deliveries)
@@ -148,6 +156,9 @@ def _parts(
     tokens = AccessTokens(load_keys(settings), settings, storage.clock)
     keys = load_statement_keys(settings)
     key_ring = KeyRing(storage.api_keys, storage.clock, settings)
+    sessions = Sessions(
+        storage.accounts, storage.refresh_tokens, tokens, storage.clock, storage.quotas, settings
+    )
     return Parts(
         accounts=storage.accounts,
         admission=Admission(tokens, key_ring, storage.accounts, storage.clock),
@@ -167,12 +178,13 @@ def _parts(
         ),
         rehearsal=storage.rehearsal,
         sagas=sagas,
-        sessions=Sessions(
+        sessions=sessions,
+        sign_on=SignOn(
+            storage.sign_ons,
             storage.accounts,
-            storage.refresh_tokens,
-            tokens,
+            sessions,
+            storage.audit,
             storage.clock,
-            storage.quotas,
             settings,
         ),
         statement_keys=keys,

@@ -1,4 +1,4 @@
-"""What a request may weigh: its head, its body, and how many are under way at once."""
+"""What a request may weigh: its head and its body."""
 
 import asyncio
 import re
@@ -8,58 +8,17 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import problem, problem_of
-from payflow.domain.limits import Overloaded
+from api.problems import problem
 
 MAX_HEADERS = 100
 MAX_HEAD_BYTES = 16_384  # of all names and values; a proxy's default is 8 to 32 KiB
 MAX_TARGET_BYTES = 8_192  # path and query; RFC 9110 §4.1 asks for 8,000 at least
 MAX_DEPTH = 32  # no body of ours is deeper than 4
 BODY_WITHIN_S = 20.0  # 64 KiB at the speed of a modem; who takes longer holds a place for nothing
-EXEMPT = ("/health", "/metrics")
 
 _TOO_DEEP = f"The body nests deeper than {MAX_DEPTH} levels; no request needs that."
 # a string that never ends is one to the end of the body: looked at once
 _JSON_MARKS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
-
-
-class InFlight:
-    """Answers 503 at once to what comes beyond ``at_most`` requests under way.
-
-    Waiting in line would cost those in it their deadline and everybody memory. Probes always
-    pass. An event stream counts until it begins; streams have a limit of their own.
-    """
-
-    def __init__(self, app: ASGIApp, at_most: int) -> None:
-        self._app = app
-        self._at_most = at_most
-        self._now = 0
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection of any kind; only HTTP requests are counted."""
-        if scope["type"] != "http" or scope["path"].startswith(EXEMPT):
-            await self._app(scope, receive, send)
-            return
-        if self._now >= self._at_most:
-            await problem_of(scope, Overloaded())(scope, receive, send)
-            return
-        counted = True
-        self._now += 1
-
-        def leave() -> None:
-            nonlocal counted
-            self._now -= counted
-            counted = False
-
-        async def send_noting_streams(message: Message) -> None:
-            if message["type"] == "http.response.start" and _begins_stream(message):
-                leave()
-            await send(message)
-
-        try:
-            await self._app(scope, receive, send_noting_streams)
-        finally:
-            leave()
 
 
 class HeadLimit:
@@ -148,10 +107,6 @@ def _too_large(scope: Scope) -> str | None:
 
 def _has_body(scope: Scope) -> bool:
     return any(name in (b"content-length", b"transfer-encoding") for name, _ in scope["headers"])
-
-
-def _begins_stream(message: Message) -> bool:
-    return Headers(raw=message["headers"]).get("content-type", "").startswith("text/event-stream")
 
 
 def _counting(receive: Receive, max_bytes: int) -> Receive:

@@ -21,7 +21,13 @@ VISITOR = "payflow.visitor"  # a Visitor, or the AuthenticationFailed that says 
 TRANSFERS = "/v1/transfers"
 
 _OPEN = ("/health", "/metrics", "/docs", "/openapi.json", "/.well-known/")
-_BEFORE_LOGIN = ("/v1/auth/register", "/v1/auth/login", "/v1/auth/refresh")
+_BEFORE_LOGIN = (
+    "/v1/auth/register",
+    "/v1/auth/login",
+    "/v1/auth/refresh",
+    "/v1/auth/oidc/login",
+    "/v1/auth/oidc/callback",
+)
 
 
 class DoorQuotas:

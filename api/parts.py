@@ -10,6 +10,7 @@ from api.streams import Streams
 from payflow.auth.admission import Admission
 from payflow.auth.api_keys import KeyRing
 from payflow.auth.sessions import Sessions
+from payflow.auth.sign_on import SignOn
 from payflow.auth.statements import StatementKeys
 from payflow.domain.api_keys import ApiKeys
 from payflow.domain.batch_ports import Batches
@@ -52,6 +53,7 @@ class Parts:
     rehearsal: Rehearsal
     sagas: Sagas
     sessions: Sessions
+    sign_on: SignOn
     statement_keys: StatementKeys
     streams: Streams
     subscriptions: Subscriptions

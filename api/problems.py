@@ -65,11 +65,29 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "refresh_token_revoked": Kind(
             401, "Refresh token revoked", "The session of this refresh token has ended."
         ),
+        "sso_state_invalid": Kind(
+            401, "Sign-in unknown", "This sign-in was not begun here, was used, or took too long."
+        ),
+        "sso_refused": Kind(
+            401, "Refused by the provider", "The provider did not sign you in: access_denied."
+        ),
+        "sso_token_invalid": Kind(
+            401, "Provider's answer invalid", "The provider's answer is not valid: nonce."
+        ),
         "api_key_invalid": Kind(401, "API key invalid", "The API key is not one that we gave out."),
         "api_key_expired": Kind(401, "API key expired", "The API key has expired; make a new one."),
         "api_key_revoked": Kind(401, "API key revoked", "The API key was revoked; make a new one."),
         "scope_required": Kind(403, "Scope required", "This call needs the scope transfers:write."),
+        "sso_not_operator": Kind(
+            403, "Not an operator", "The provider does not name you among the operators."
+        ),
+        "sso_email_unverified": Kind(
+            403, "Address not verified", "The provider has not verified your email address."
+        ),
         "operator_required": Kind(403, "Operator required", "Only an operator may do this."),
+        "sso_off": Kind(
+            404, "No single sign-on", "No provider is set to sign in with; use POST /v1/auth/login."
+        ),
         "route_not_found": Kind(404, "No such route", "There is nothing at this address."),
         "user_not_found": Kind(404, "User not found", "There is no user usr_…."),
         "wallet_not_found": Kind(404, "Wallet not found", "There is no wallet wal_…."),
@@ -196,6 +214,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             503,
             "Proof pending",
             "The books are being proved for the first time; ask again in a minute.",
+        ),
+        "sso_unavailable": Kind(
+            503, "Provider unavailable", "The provider to sign in with does not answer; try again."
         ),
         "overloaded": Kind(503, "Overloaded", "Too many requests are under way here; try again."),
         "too_many_streams": Kind(

@@ -26,8 +26,3 @@ def scope_for(method: str, path: str) -> Scope | None:
         if path == prefix or path.startswith(f"{prefix}/"):
             return _SCOPES.get(f"{resource}:{'read' if method in _READS else 'write'}")
     return None
-
-
-def needs_scope(path: str) -> bool:
-    """Whether a key is asked for a scope; not where nobody is asked who they are."""
-    return path not in _FOR_ANYONE

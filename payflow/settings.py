@@ -1,16 +1,14 @@
 """Every environment variable PayFlow reads: one frozen class, built once per process."""
 
-import base64
-import json
 import os
 import re
 from dataclasses import replace
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -20,20 +18,20 @@ from pydantic_settings import (
 
 from payflow.domain.limits import Quota
 from payflow.domain.money import is_currency
-from payflow.domain.receipts import divisor_of_a_day
+from payflow.setting_forms import (
+    PartOfADay,
+    Rate,
+    SignOnSettings,
+    check_jwk_set,
+    codec_keys,
+    listed,
+    networks_of,
+    wrong_with_sign_on,
+)
 
-_CODEC_KEY_BYTES = 32  # AES-256
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")  # no path, no "*", no "null"
 _WIDER = 1_000
-_KEY_ID = re.compile(r"[\w.-]{1,64}")
-
-
-def _rate(text: str) -> str:
-    Quota.parse("", text)
-    return text
-
-
-Rate = Annotated[str, AfterValidator(_rate)]
+_BEARABLE_S = 0.05  # an idle process's is 1 ms; its p99 answer about 40 ms
 
 
 class Environment(StrEnum):
@@ -44,7 +42,7 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
 
-class Settings(BaseSettings):
+class Settings(SignOnSettings, BaseSettings):
     """The configuration of one process: ``PAYFLOW_*``, else files such as ``payflow_jwt_keys``.
 
     docs/configuration.md is made of these fields; a field's description is its row.
@@ -109,7 +107,7 @@ class Settings(BaseSettings):
     proof_interval_s: float = Field(
         60.0, gt=0, le=86_400, description="Pause between two passes of the proof of the books."
     )
-    receipt_period_s: Annotated[int, AfterValidator(divisor_of_a_day)] = Field(
+    receipt_period_s: PartOfADay = Field(
         86_400, description="Receipts' roots are sealed after so many seconds: a divisor of a day."
     )
     park_after_s: int = Field(
@@ -160,6 +158,14 @@ class Settings(BaseSettings):
         ge=1,
         description="Requests a process has under way at once (503 above); probes and open event "
         "streams do not count.",
+    )
+
+    overload_delay_s: float | None = Field(
+        None,
+        gt=0,
+        le=10,
+        description="While a process's work begins later than this, it works on fewer requests "
+        "at once (503 above). Empty: 0.05 in production, never in dev and test.",
     )
 
     event_bus_length: int = Field(
@@ -264,7 +270,13 @@ class Settings(BaseSettings):
         return (init_settings, env_settings, *([files] if files else []))
 
     @field_validator(
-        "metrics_port", "metrics_token", "codec_keys", "rate_limit_enabled", mode="before"
+        "metrics_port",
+        "metrics_token",
+        "codec_keys",
+        "rate_limit_enabled",
+        "oidc_client_secret",
+        "overload_delay_s",
+        mode="before",
     )
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
@@ -280,13 +292,13 @@ class Settings(BaseSettings):
     @field_validator("trusted_proxies")
     @classmethod
     def _networks(cls, value: str) -> str:
-        _networks_of(value)
+        networks_of(value)
         return value
 
     @field_validator("cors_origins")
     @classmethod
     def _whole_origins(cls, value: str) -> str:
-        for origin in _listed(value):
+        for origin in listed(value):
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"{origin!r} is no origin such as https://app.example.com")
         return value
@@ -302,10 +314,23 @@ class Settings(BaseSettings):
     def _production_brings_its_own_secrets(self) -> Self:
         if self.env is Environment.PRODUCTION:
             self._refuse_development_defaults()
+        wrong = wrong_with_sign_on(
+            self.oidc_issuer,
+            self.oidc_redirect_url,
+            {
+                "PAYFLOW_OIDC_CLIENT_ID": self.oidc_client_id,
+                "PAYFLOW_OIDC_OPERATOR_CLAIM": self.oidc_operator_claim,
+                "PAYFLOW_OIDC_OPERATOR_VALUE": self.oidc_operator_value,
+            },
+            self.oidc_scopes,
+            https_only=self.env is Environment.PRODUCTION,
+        )
+        if wrong:
+            raise ValueError("\n".join(wrong))
         for name in ("jwt_keys", "webhook_keys", "proof_keys"):
             secret = getattr(self, name)
             if secret is not None:
-                _check_jwk_set(f"PAYFLOW_{name.upper()}", secret)
+                check_jwk_set(f"PAYFLOW_{name.upper()}", secret)
         return self
 
     def _refuse_development_defaults(self) -> None:
@@ -351,52 +376,20 @@ class Settings(BaseSettings):
     @property
     def cors_list(self) -> list[str]:
         """The origins whose pages may call the API."""
-        return _listed(self.cors_origins)
+        return listed(self.cors_origins)
 
     @property
     def proxy_networks(self) -> list[IPv4Network | IPv6Network]:
         """Where our own proxies are."""
-        return _networks_of(self.trusted_proxies)
+        return networks_of(self.trusted_proxies)
+
+    @property
+    def bearable_delay_s(self) -> float | None:
+        """Standing delay of the event loop that is overload; None never looks."""
+        production = self.env is Environment.PRODUCTION
+        return self.overload_delay_s or (_BEARABLE_S if production else None)
 
     @property
     def rehearsal_allowed(self) -> bool:
         """Whether fault simulation and owners' own deposits are open (dev and test)."""
         return self.env is not Environment.PRODUCTION
-
-
-def codec_keys(text: str) -> dict[str, bytes]:
-    """Keys of AES-256 by their id, in their order, from ``id:base64,id:base64``.
-
-    Raises:
-        ValueError: it is not that; the text is not repeated.
-    """
-    keys: dict[str, bytes] = {}
-    for number, part in enumerate(text.split(","), start=1):
-        key_id, separator, encoded = part.strip().partition(":")
-        try:
-            key = base64.b64decode(encoded, validate=True)
-        except ValueError:
-            key = b""
-        if not separator or not _KEY_ID.fullmatch(key_id) or len(key) != _CODEC_KEY_BYTES:
-            raise ValueError(f"key {number} is not `id:base64` of {_CODEC_KEY_BYTES} bytes")
-        if key_id in keys:
-            raise ValueError(f"key {number} has the id of another")
-        keys[key_id] = key
-    return keys
-
-
-def _networks_of(text: str) -> list[IPv4Network | IPv6Network]:
-    return [ip_network(part) for part in _listed(text)]
-
-
-def _listed(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _check_jwk_set(name: str, secret: SecretStr) -> None:
-    try:
-        keys = json.loads(secret.get_secret_value())["keys"]
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f'{name} is not a JWK set: {{"keys": [...]}}') from None
-    if not isinstance(keys, list) or not keys:
-        raise ValueError(f"{name} holds no key")

@@ -13,7 +13,8 @@ from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 
 from payflow.domain.errors import PayflowError
-from payflow.settings import Settings, codec_keys
+from payflow.setting_forms import codec_keys
+from payflow.settings import Settings
 
 ENCRYPTED = b"binary/encrypted"  # as Temporal's own samples call it
 CIPHER = b"AES-256-GCM"

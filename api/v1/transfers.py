@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse
 from api.dependencies import Viewer, request_id_of
 from api.idempotency import PARAMETER as IDEMPOTENCY_KEY
 from api.idempotency import Claim
+from api.in_flight import rest
 from api.pages import id_after, page_object
 from api.parts import Ask, Parts
 from api.preferences import PARAMETER as PREFER
@@ -77,6 +78,8 @@ async def make_transfer(
     """
     request_id = request_id_of(request)
     written = await ask.transfers.accept(body.order(viewer.user_id, request_id), claim)
+    if wait_s is not None:
+        rest(request.scope)
     transfer = await _set_off(ask, written.thing, request_id, wait_s)
     status = 201 if transfer.status.is_terminal else 202
     return answer(transfer_object(transfer), status, _headers(written, wait_s))

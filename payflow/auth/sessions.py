@@ -94,7 +94,7 @@ class Sessions:
             phone=sign_up.phone,
         )
         user, wallet = await self._accounts.register(new, self._default_currency)
-        return Registration(user, wallet, await self._begin(user))
+        return Registration(user, wallet, await self.begin(user))
 
     async def login(self, email: str, password: str, address: str) -> TokenPair:
         """A new session, for somebody who asks from that address.
@@ -111,7 +111,7 @@ class Sessions:
                 raise InvalidCredentials
         if not user.active:
             raise AccountDeactivated
-        return await self._begin(user)
+        return await self.begin(user)
 
     async def refresh(self, refresh_token: str) -> TokenPair:
         """Spend the token and go on with its successor.
@@ -159,7 +159,8 @@ class Sessions:
         """End every session of a user."""
         await self._refresh_tokens.revoke_user(user_id)
 
-    async def _begin(self, user: User) -> TokenPair:
+    async def begin(self, user: User) -> TokenPair:
+        """A session of somebody who has shown who they are, and is active."""
         token = _new_token()
         family_id = secrets.token_hex(16)
         await self._refresh_tokens.add(self._stored(token, family_id=family_id, user_id=user.id))

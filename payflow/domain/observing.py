@@ -125,6 +125,18 @@ class Observer(Protocol):
         """A request was answered."""
         ...
 
+    def rate_limited(self, limit: str) -> None:
+        """Somebody has used the limit of that name up, and was refused."""
+        ...
+
+    def overloaded(self) -> None:
+        """A request was refused because too many are under way."""
+        ...
+
+    def bears(self, limit: int) -> None:
+        """So many requests may be worked on at once in this process, for now."""
+        ...
+
     def leads(self, *, now: bool) -> None:
         """This process's relay has become the active one, or is it no longer."""
         ...
@@ -180,6 +192,15 @@ class Unobserved:
         """Nobody looks."""
 
     def answered(self, answer: Answer) -> None:
+        """Nobody looks."""
+
+    def rate_limited(self, limit: str) -> None:
+        """Nobody looks."""
+
+    def overloaded(self) -> None:
+        """Nobody looks."""
+
+    def bears(self, limit: int) -> None:
         """Nobody looks."""
 
     def leads(self, *, now: bool) -> None:

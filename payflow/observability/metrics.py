@@ -120,6 +120,18 @@ class Metrics:
         self._count(names.HTTP_REQUESTS, answer.method, answer.route, str(answer.status))
         self._observe(names.HTTP_DURATION, answer.seconds, answer.method, answer.route)
 
+    def rate_limited(self, limit: str) -> None:
+        """Somebody has used the limit of that name up, and was refused."""
+        self._count(names.RATE_LIMITED, limit)
+
+    def overloaded(self) -> None:
+        """A request was refused because too many are under way."""
+        self._count(names.OVERLOADED)
+
+    def bears(self, limit: int) -> None:
+        """So many requests may be worked on at once in this process, for now."""
+        self._set(names.REQUESTS_BORNE, limit)
+
     def leads(self, *, now: bool) -> None:
         """This process's relay has become the active one, or is it no longer."""
         self._set(names.RELAY_LEADS, int(now))

@@ -48,6 +48,18 @@ HTTP_DURATION = Metric(
     "From a request's arrival to the end of its answer; `Prefer: wait` waits in it.",
     ("method", "route"), _SECONDS,
 )  # fmt: skip
+RATE_LIMITED = Metric(
+    Kind.COUNTER, "payflow_rate_limited_total",
+    "Requests and sign-ins that found a limit used up.", ("limit",),
+)  # fmt: skip
+OVERLOADED = Metric(
+    Kind.COUNTER, "payflow_overloaded_total",
+    "Requests refused because the process had enough under way.",
+)  # fmt: skip
+REQUESTS_BORNE = Metric(
+    Kind.GAUGE, "payflow_requests_borne",
+    "Requests that may be worked on at once, where overload is looked for.",
+)  # fmt: skip
 
 TRANSFERS_ACCEPTED = Metric(
     Kind.COUNTER, "payflow_transfers_accepted_total", "Transfers committed.", ("currency",)

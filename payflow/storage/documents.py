@@ -18,6 +18,7 @@ from payflow.storage.proof_documents import (
     ProofStateDocument,
 )
 from payflow.storage.receipt_documents import ReceiptRootDocument
+from payflow.storage.sign_ons import SignOnLinkDocument, SignOnVisitDocument
 from payflow.storage.stored import StoredDocument
 from payflow.storage.timeline_documents import TimelineDocument
 from payflow.storage.webhook_documents import WebhookDeliveryDocument, WebhookEndpointDocument
@@ -372,4 +373,6 @@ DOCUMENTS: tuple[type[Document], ...] = (
     ProofMemoryDocument,
     ProofStateDocument,
     ReceiptRootDocument,
+    SignOnVisitDocument,
+    SignOnLinkDocument,
 )

@@ -26,6 +26,7 @@ from payflow.domain.ports import (
 from payflow.domain.proof_ports import Proofs
 from payflow.domain.receipt_ports import ReceiptStore
 from payflow.domain.repair_ports import AuditLog, Repairs
+from payflow.domain.sign_on import SignOns
 from payflow.domain.timeline_ports import TimelineStore
 from payflow.domain.webhook_ports import DeliveryRecords, Endpoints
 from payflow.settings import Settings
@@ -39,6 +40,7 @@ from payflow.storage.bell import TerminalBell
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.census import MongoCensus
 from payflow.storage.connection import bind_documents, open_client
+from payflow.storage.counted_quotas import CountedQuotas
 from payflow.storage.door import Door
 from payflow.storage.event_bus import EventBus
 from payflow.storage.feed import FeedCollections, MongoFeed
@@ -57,6 +59,7 @@ from payflow.storage.rehearsal import MongoRehearsal
 from payflow.storage.rehearsing import RehearsingBooks
 from payflow.storage.relay_storage import RelayStorage
 from payflow.storage.repairs import MongoRepairs
+from payflow.storage.sign_ons import MongoSignOns
 from payflow.storage.timeline_documents import TimelineDocument
 from payflow.storage.timelines import MongoTimelines
 from payflow.storage.transactions import Client
@@ -94,6 +97,7 @@ class Storage:
     rehearsal: Rehearsal
     relay: RelayStorage
     repairs: Repairs
+    sign_ons: SignOns
     timelines: TimelineStore
     transfers: Transfers
     wallets: Wallets
@@ -154,12 +158,13 @@ async def open_storage(
                 observer=observer,
                 probes=probes,
                 proofs=MongoProofs(proofs),
-                quotas=quotas,
+                quotas=CountedQuotas(quotas, observer),
                 receipts=MongoReceipts(client, settings.mongo_database),
                 refresh_tokens=MongoRefreshTokens(client),
                 rehearsal=rehearsal,
                 relay=RelayStorage(feed_kept, bus),
                 repairs=MongoRepairs(collections, clock),
+                sign_ons=MongoSignOns(client, settings.mongo_database),
                 timelines=MongoTimelines(client, settings.mongo_database, clock),
                 transfers=MongoTransfers(
                     collections,

@@ -34,6 +34,8 @@ TABLE = """
 POST   /v1/auth/login                                     200 200 200 200 200 200 200 200
 POST   /v1/auth/register                                  201 201 201 201 201 201 201 201
 POST   /v1/auth/refresh                                   401 401 401 401 401 401 401 401
+GET    /v1/auth/oidc/login                                404 404 404 404 404 404 404 404
+GET    /v1/auth/oidc/callback                             404 404 404 404 404 404 404 404
 GET    /v1/auth/me                                        401 401 401 403 200 200 200 403
 PATCH  /v1/auth/me                                        401 401 401 403 200 200 200 403
 POST   /v1/auth/password                                  401 401 401 403 204 204 204 403
@@ -188,7 +190,10 @@ def path_for(path: str, world: World) -> str:
         "user_id": examples.ALICE_ID,
         "date": examples.ROOT_DATE,
     }
-    query = f"?email={world.names['alice@example.com']}" if path == "/v1/users" else ""
+    query = {
+        "/v1/users": f"?email={world.names['alice@example.com']}",
+        "/v1/auth/oidc/callback": "?state=state&code=code",
+    }.get(path, "")
     return re.sub(r"{(\w+)}", lambda found: world.names[ids[found[1]]], path) + query
 
 

@@ -2,11 +2,15 @@
 
 import asyncio
 import itertools
+import json
+import os
 import re
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator
 
 import httpx
+import psutil
 import pytest
 
 from cli.apps import Layout
@@ -146,6 +150,19 @@ async def test_the_sixth_wrong_password_is_refused_in_every_process(bank: Bank) 
     assert wrong == [401] * 5 + [429]
 
 
+def published_pid(stack: EmbeddedStack, role: str) -> int:
+    """The process id that ``stack.json`` tells."""
+    pid = json.loads((stack.data_dir / "stack.json").read_text())["pids"][role]
+    assert isinstance(pid, int)
+    return pid
+
+
+async def is_gone(pid: int) -> None:
+    async with asyncio.timeout(10):
+        while psutil.pid_exists(pid):
+            await asyncio.sleep(0.01)
+
+
 @pytest.mark.chaos
 async def test_without_redis_money_moves_and_logins_stay_throttled(
     bank: Bank, stack: EmbeddedStack
@@ -161,7 +178,10 @@ async def test_without_redis_money_moves_and_logins_stay_throttled(
 
     paying = asyncio.create_task(pay_through_the_fall())
     await asyncio.sleep(0.1)
-    await stack.take_down("redis")
+    killed = published_pid(stack, "redis")
+    os.kill(killed, signal.SIGKILL)
+    await is_gone(killed)
+    await stack.take_down("redis")  # it would be started again at once
     try:
         assert await paying == [202] * 40
         paid = await bank.send(alice, bob, 1, wait_s=20)
@@ -173,3 +193,4 @@ async def test_without_redis_money_moves_and_logins_stay_throttled(
         assert new[-2:] == [429] * 2
     finally:
         await stack.bring_up("redis")
+    assert stack.pid("redis") != killed

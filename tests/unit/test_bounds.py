@@ -10,7 +10,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, StreamingRespon
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api import bounds
-from api.bounds import MAX_DEPTH, BodyLimit, HeadLimit, InFlight, depth_exceeds
+from api.bounds import MAX_DEPTH, BodyLimit, HeadLimit, depth_exceeds
+from api.in_flight import InFlight
 from api.middleware import RequestContext
 from api.security_headers import SecurityHeaders
 from payflow.settings import Settings

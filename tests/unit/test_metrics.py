@@ -87,6 +87,9 @@ async def everything() -> Metrics:
     metrics.tried(Attempt("debit", "fast", 1, 0.01, answered=False))
     metrics.tried(Attempt("debit", "fast", 2, 0.01, answered=True))
     metrics.answered(Answer("POST", "/v1/transfers", 201, 0.05))
+    metrics.rate_limited("logins")
+    metrics.overloaded()
+    metrics.bears(600)
     metrics.leads(now=True)
     metrics.placed([START, START])
     with metrics.delivering(None):

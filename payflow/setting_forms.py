@@ -1,0 +1,127 @@
+"""What a setting's text may look like: rates, keys, networks, lists, a provider to sign in with."""
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_settings import BaseSettings
+
+from payflow.domain.limits import Quota
+from payflow.domain.receipts import divisor_of_a_day
+
+_CODEC_KEY_BYTES = 32  # AES-256
+_KEY_ID = re.compile(r"[\w.-]{1,64}")
+_SCOPES = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")  # RFC 6749 §3.3
+
+
+def _rate(text: str) -> str:
+    Quota.parse("", text)
+    return text
+
+
+Rate = Annotated[str, AfterValidator(_rate)]
+PartOfADay = Annotated[int, AfterValidator(divisor_of_a_day)]
+
+
+class SignOnSettings(BaseSettings):
+    """What operators' single sign-on needs to know of the provider."""
+
+    oidc_issuer: str = Field(
+        "",
+        description="OpenID provider of operators, as its `iss` says it; off when empty.",
+    )
+    oidc_client_id: str = Field("", description="Our client id at the provider.")
+    oidc_client_secret: SecretStr | None = Field(
+        None, description="Our secret there. Empty: a public client, by PKCE alone."
+    )
+    oidc_redirect_url: str = Field(
+        "",
+        description="Public address of `/v1/auth/oidc/callback`, as the provider knows it.",
+    )
+    oidc_scopes: str = Field(
+        "openid email profile", description="What is asked of the provider; `openid` among it."
+    )
+    oidc_operator_claim: str = Field(
+        "groups", description="Claim of the ID token that tells operators, a text or a list."
+    )
+    oidc_operator_value: str = Field(
+        "", description="What that claim must be, or hold, for an operator; nobody else is let in."
+    )
+
+
+def codec_keys(text: str) -> dict[str, bytes]:
+    """Keys of AES-256 by their id, in their order, from ``id:base64,id:base64``.
+
+    Raises:
+        ValueError: it is not that; the text is not repeated.
+    """
+    keys: dict[str, bytes] = {}
+    for number, part in enumerate(text.split(","), start=1):
+        key_id, separator, encoded = part.strip().partition(":")
+        try:
+            key = base64.b64decode(encoded, validate=True)
+        except ValueError:
+            key = b""
+        if not separator or not _KEY_ID.fullmatch(key_id) or len(key) != _CODEC_KEY_BYTES:
+            raise ValueError(f"key {number} is not `id:base64` of {_CODEC_KEY_BYTES} bytes")
+        if key_id in keys:
+            raise ValueError(f"key {number} has the id of another")
+        keys[key_id] = key
+    return keys
+
+
+def networks_of(text: str) -> list[IPv4Network | IPv6Network]:
+    """The networks of a list, or ``ValueError``."""
+    return [ip_network(part) for part in listed(text)]
+
+
+def listed(text: str) -> list[str]:
+    """What stands between commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def check_jwk_set(name: str, secret: SecretStr) -> None:
+    """Refuse what is no JWK set with a key; the text is not repeated."""
+    try:
+        keys = json.loads(secret.get_secret_value())["keys"]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f'{name} is not a JWK set: {{"keys": [...]}}') from None
+    if not isinstance(keys, list) or not keys:
+        raise ValueError(f"{name} holds no key")
+
+
+def wrong_with_sign_on(
+    issuer: str, redirect_url: str, needed: Mapping[str, str], scopes: str, *, https_only: bool
+) -> list[str]:
+    """What is wrong with the settings of single sign-on, a line each; nothing without an issuer."""
+    if not issuer:
+        return []
+    wrong = [
+        f"{name} is required with PAYFLOW_OIDC_ISSUER"
+        for name, value in needed.items()
+        if not value
+    ]
+    addresses = {"PAYFLOW_OIDC_ISSUER": issuer, "PAYFLOW_OIDC_REDIRECT_URL": redirect_url}
+    for name, text in addresses.items():
+        if not _is_address(text):
+            wrong.append(f"{name} is no address such as https://login.example.com: {text!r}")
+        elif https_only and not text.startswith("https:"):
+            wrong.append(f"{name} must be https when PAYFLOW_ENV=production")
+    if not _SCOPES.fullmatch(scopes) or "openid" not in scopes.split(" "):
+        wrong.append("PAYFLOW_OIDC_SCOPES are words with one space between; openid is one of them")
+    return wrong
+
+
+def _is_address(text: str) -> bool:
+    """An address without credentials, query or fragment (OpenID Connect Discovery 1.0 §3)."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    said_more = parts.query or parts.fragment or parts.username or parts.password
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not said_more

@@ -1,0 +1,33 @@
+"""Quotas that tell the observer when one was used up."""
+
+from payflow.domain.limits import Quota, Quotas, Verdict
+from payflow.domain.observing import Observer
+
+
+class CountedQuotas:
+    """The ``Quotas`` port over another."""
+
+    def __init__(self, quotas: Quotas, observer: Observer) -> None:
+        self._quotas = quotas
+        self._observer = observer
+
+    async def take(self, quota: Quota, key: str) -> Verdict:
+        """Take one, exactly counted."""
+        return self._told(await self._quotas.take(quota, key))
+
+    async def take_cheaply(self, quota: Quota, key: str) -> Verdict:
+        """Take one, counted in blocks."""
+        return self._told(await self._quotas.take_cheaply(quota, key))
+
+    async def look(self, quota: Quota, key: str) -> Verdict:
+        """Whether one could be taken."""
+        return self._told(await self._quotas.look(quota, key))
+
+    async def forget(self, quota: Quota, key: str) -> None:
+        """Give back all that was taken under the key."""
+        await self._quotas.forget(quota, key)
+
+    def _told(self, verdict: Verdict) -> Verdict:
+        if not verdict.passed:
+            self._observer.rate_limited(verdict.quota.name)
+        return verdict
