@@ -26,6 +26,7 @@ class Weather:
     clients: int = 8
     auditors: int = 2
     wallets: int = 5
+    patience_s: float = 120.0  # worker, API and MongoDB may die one after the other
     among: Sequence[tuple[str, str]] = tuple(nemesis.ALL)
     seed: int = int(os.environ.get("PAYFLOW_STORM_SEED", "20261122"))
 
@@ -39,7 +40,9 @@ async def run_bank(stack: EmbeddedStack, weather: Weather) -> History:
         operator = await new_operator(stack, bank)
         people = [await bank.funded(OPENING) for _ in range(weather.wallets)]
         history = History(weather.seed, {one.wallet_id: OPENING for one in people})
-        town = Town(bank, client["payflow"], operator, people, history, weather.operations)
+        books = client["payflow"]
+        asked, patience_s = weather.operations, weather.patience_s
+        town = Town(bank, books, operator, people, history, asked, patience_s)
         async with asyncio.TaskGroup() as everybody:
             for number in range(weather.clients):
                 everybody.create_task(town.client(f"client-{number}"))

@@ -18,7 +18,6 @@ from tests.e2e.bank import Bank, Json, Person
 
 Found = Mapping[str, Any]
 IN_TRANSIT = ["debited", "refunding"]
-ENDS_WITHIN_S = 120.0  # a transfer whose worker, API and MongoDB died one after the other
 MIX = {Kind.TRANSFER: 5, Kind.DEPOSIT: 1, Kind.WITHDRAWAL: 1, Kind.READ: 6}
 REFUSALS = ("insufficient_funds", "wallet_frozen")
 
@@ -32,7 +31,8 @@ class Town:
     """Everybody of one run, and the history they write together.
 
     What each client asks is drawn from the seed and its own name alone, so that a run can be
-    repeated as far as clients go; who meets whom is the machine's affair.
+    repeated as far as clients go; who meets whom is the machine's affair. What has no answer after
+    ``patience_s`` is left open.
     """
 
     bank: Bank
@@ -41,6 +41,7 @@ class Town:
     people: Sequence[Person]
     history: History
     operations: int
+    patience_s: float
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -106,7 +107,7 @@ class Town:
     async def _pay(self, source: Person, destination: Person, amount: int, key: str) -> Found:
         sent = await self.bank.send(source, destination, amount, key=key, wait_s=5)
         if sent["status"] not in ("completed", "failed"):
-            sent = await self.bank.ended(source, sent["id"], within_s=ENDS_WITHIN_S)
+            sent = await self.bank.ended(source, sent["id"], within_s=self.patience_s)
         failure: Json = sent["failure"] or {}
         return {"id": sent["id"], "code": failure.get("code")}
 
@@ -129,7 +130,7 @@ class Town:
 
     async def _set(self, verb: str, wallet: str) -> Found:
         """Ask until it is done: twice frozen is frozen."""
-        async with asyncio.timeout(ENDS_WITHIN_S):
+        async with asyncio.timeout(self.patience_s):
             while True:
                 try:
                     path = f"/v1/wallets/{wallet}/{verb}"

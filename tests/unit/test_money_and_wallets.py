@@ -76,7 +76,7 @@ def test_an_amount_writes_itself() -> None:
 
 def test_gold_has_no_minor_unit() -> None:
     assert not is_currency("XAU")
-    with pytest.raises(ValueError, match="^XAU has no minor unit$"):
+    with pytest.raises(ValueError, match=r"^XAU has no minor unit$"):
         exponent("XAU")
     assert [exponent(code) for code in ("JPY", "USD", "KWD")] == [0, 2, 3]
 
