@@ -54,11 +54,13 @@ async def run_bank(stack: EmbeddedStack, weather: Weather) -> History:
 
 
 async def _strike(stack: EmbeddedStack, weather: Weather, town: Town) -> None:
-    """Spread the faults over the work; the run goes on until all have struck."""
+    """Spread the faults over the work; the run goes on until the last has struck."""
     rng = town.rng("nemesis")
     faults = nemesis.plan(weather.faults, rng, weather.among)
     for number, fault in enumerate(faults, start=1):
         while len(town.history.operations) < weather.operations * number / (len(faults) + 1):
             await asyncio.sleep(0.02)
+        if number == len(faults):
+            town.over.set()  # what is left of the work is done beside the last one
         await nemesis.strike(stack, fault, rng, town.history)
     town.over.set()

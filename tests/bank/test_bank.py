@@ -18,7 +18,7 @@ from tests.bank.verdict import faults_in
 from tests.e2e.auditing import books_of, check_the_books
 
 SHORT = Weather(
-    300, 3, among=(("worker", "kill"), ("redis", "kill"), ("mongod", "pause")), patience_s=60
+    250, 3, among=(("worker", "kill"), ("redis", "kill"), ("mongod", "pause")), patience_s=60
 )
 LONG = Weather(10_000, 24)
 WEATHER = LONG if os.environ.get("PAYFLOW_STORM") == "long" else SHORT

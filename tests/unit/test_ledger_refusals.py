@@ -15,6 +15,7 @@ from payflow.domain.ledger import (
     LegRequest,
     Outcome,
     Posting,
+    SettledOutside,
     Snapshot,
     StepAnswer,
     Tombstone,
@@ -107,12 +108,23 @@ def test_what_was_found_by_a_tombstone_is_not_signed_by_it() -> None:
     assert (verdict.answers, verdict.entries) == ([APPLIED], [])
 
 
+def test_what_was_settled_outside_leaves_for_the_world() -> None:
+    outside = SettledOutside("bank reference 7", "paid by wire", "usr_ONE", "usr_TWO")
+    leg = replace(CREDIT, outside=outside)
+    debited = {TRANSFER: transfer(status=TransferStatus.DEBITED)}
+    (entry,) = decide([leg], Snapshot(debited, OURS, {}), START).entries
+    assert entry.postings == (Posting("world:USD", 100), Posting("transit:trf_ONE", -100))
+    assert (entry.change, entry.outside, entry.tombstone) == (None, outside, None)
+    assert entry.transfer.status is TransferStatus.CREDITED
+
+
 def test_every_way_through_the_books() -> None:
     def way(status: TransferStatus, *steps: str, refunded: bool = False) -> LegalSteps:
         return LegalSteps(status, frozenset(steps), refunded)
 
     paid, refused = ("debit:applied", "credit:applied"), ("debit:applied", "credit:refused")
     voided = ("debit:applied", "credit:voided")
+    legal_step_sets.cache_clear()
     assert legal_step_sets() == {
         way(TransferStatus.INITIATED),
         way(TransferStatus.FAILED, "debit:refused"),
