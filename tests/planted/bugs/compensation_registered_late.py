@@ -9,7 +9,7 @@ from workflows.steps import Steps
 REACH = Reach.WORKFLOW
 CAUGHT_BY = (
     "tests/workflows/test_transfer_story.py::"
-    "test_trouble_around_a_commit_changes_nothing[after-Leg.DEBIT]",
+    "test_trouble_around_a_commit_changes_nothing[after-debit]",
 )
 _answer = Steps.answer
 

@@ -8,7 +8,7 @@ from tests.planted.planting import Reach, replace_in
 
 REACH = Reach.WORKFLOW
 CAUGHT_BY = (
-    "tests/workflows/test_transfer_story.py::test_refund_voids_what_did_not_happen[Leg.CREDIT]",
+    "tests/workflows/test_transfer_story.py::test_refund_voids_what_did_not_happen[credit]",
 )
 
 
