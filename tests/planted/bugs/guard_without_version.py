@@ -10,7 +10,7 @@ from tests.planted.planting import Reach, replace_in
 
 REACH = Reach.STACK
 CAUGHT_BY = (
-    "tests/contracts/test_guesses.py::test_a_wallet_that_another_process_wrote_is_found_out",
+    "tests/contracts/test_guesses.py::test_a_wallet_that_was_frozen_meanwhile_pays_nobody",
 )
 
 

@@ -10,7 +10,9 @@ from payflow.storage.transactions import Collection
 from tests.planted.planting import Reach, replace_in
 
 REACH = Reach.STACK
-CAUGHT_BY = ("tests/contracts/test_guesses.py::test_nobody_is_refused_by_a_guess",)
+CAUGHT_BY = (
+    "tests/contracts/test_guesses.py::test_a_wallet_that_was_frozen_meanwhile_pays_nobody",
+)
 
 
 async def _at_once(
