@@ -262,8 +262,7 @@ class BankMachine(RuleBasedStateMachine):
             return "failed", "debit_rejected"
         if payer.balance < amount:
             return "failed", "insufficient_funds"
-        silent = self.model.pending is not None
-        if payee.status != ACTIVE and not silent:
+        if payee.status != ACTIVE:
             return "failed", "destination_unavailable"
         if rejected == "credit":
             return "failed", "credit_rejected"

@@ -76,10 +76,14 @@ def test_a_leg_that_cannot_be_taken_is_told_why(
     assert str(refusal(leg, snapshot)) == words
 
 
-def test_an_answer_that_refuses_nothing_has_no_code() -> None:
-    (answer,) = decide([DEBIT], Snapshot(ALONE, OURS, {}), START).answers
-    assert isinstance(answer, StepAnswer)
-    assert answer.code is None
+@pytest.mark.parametrize(
+    ("leg", "status"),
+    [(Leg.DEBIT, TransferStatus.INITIATED), (Leg.POST, TransferStatus.CREDITED)],
+)
+def test_an_answer_that_refuses_nothing_has_no_code(leg: Leg, status: TransferStatus) -> None:
+    snapshot = Snapshot({TRANSFER: transfer(status=status)}, OURS, {})
+    (answer,) = decide([LegRequest(TRANSFER, leg)], snapshot, START).answers
+    assert answer == StepAnswer(leg, Outcome.APPLIED, None)
 
 
 @pytest.mark.parametrize(
