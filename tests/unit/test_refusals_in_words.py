@@ -19,7 +19,8 @@ def told() -> dict[e.PayflowError, str]:
         e.BalanceLimitExceeded(
             "wal_1"
         ): "Wallet wal_1 cannot hold more than 9000000000000000 minor units.",
-        e.IdempotencyKeyReused(): "This Idempotency-Key was used with another request; use a new key "
+        e.IdempotencyKeyReused(): "This Idempotency-Key was used with another request; "
+        "use a new key "
         "for a new request.",
         e.ItemsRefused([e.ItemProblem(3, "amount", e.SameWallet())]): "The batch was not accepted, "
         "nothing was written: see errors.",
@@ -52,10 +53,12 @@ def told() -> dict[e.PayflowError, str]:
         "address you sign in to PayFlow with.",
         r.VerbRefused("some_code", "in words"): "in words",
         w.WebhookUrlInvalid("has no host"): "The URL has no host.",
-        w.WebhookUrlForbidden(): "Events are not delivered to this address; use a public host name.",
+        w.WebhookUrlForbidden(): "Events are not delivered to this address; use a "
+        "public host name.",
         w.EventTypeUnknown("x"): f"There is no event type 'x'; there are: "
         f"{', '.join((ALL_EVENTS, *EVENT_TYPES))}.",
-        w.WebhookSecretInvalid(): "A secret is whsec_ followed by the base64 of 24 to 64 random bytes.",
+        w.WebhookSecretInvalid(): "A secret is whsec_ followed by the base64 of 24 to "
+        "64 random bytes.",
         w.EndpointLimitReached(9): "A user has at most 9 webhook endpoints; delete one first.",
         w.EndpointNotEnabled(
             "whe_1", "paused"
