@@ -8,7 +8,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test chaos fuzz bench ui-check screenshots check lock audit licenses sbom image release clean
+.PHONY: help install demo up test chaos planted mutants fuzz bench ui-check screenshots check lock audit licenses sbom image release clean
 
 STORM ?= long
 
@@ -43,8 +43,15 @@ up: install ## Run the whole stack until Ctrl-C
 test: install ## Run the tests against the real parts, three files at a time
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-chaos: install ## The long storms, while processes are killed, the repair of what is stuck, and every reset
-	PAYFLOW_STORM=$(STORM) $(BIN)/pytest tests/chaos tests/stuck tests/e2e/test_resets.py -rP
+chaos: install ## The long storms under kills, a bank and a model, repairs, and every reset
+	PAYFLOW_STORM=$(STORM) $(BIN)/pytest tests/chaos tests/stuck tests/bank tests/model tests/e2e/test_resets.py -rP
+
+planted: install ## Plant bugs one after the other: each must turn its tests red
+	PAYFLOW_STORM=long $(BIN)/pytest tests/planted -rP
+
+mutants: install ## Change the domain in thousands of places: unit tests must notice
+	PATH="$(CURDIR)/$(BIN):$$PATH" nice mutmut run --max-children $(or $(CHILDREN),1)
+	@$(BIN)/mutmut results
 
 fuzz: install ## Thousands of requests nobody would send: none is a 5xx, none undocumented
 	PAYFLOW_FUZZ=long $(BIN)/pytest tests/e2e/test_fuzz.py -rP
@@ -102,5 +109,5 @@ release: install sbom ## Build dist/: wheel, notes of TAG=v1.2.3, licences, bill
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir dist .
 
 clean: ## Remove .venv and the caches; the data folder stays
-	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis mutants
 	find $(CODE) tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

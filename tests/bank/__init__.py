@@ -1,0 +1,1 @@
+"""A bank under fire: random money movements, faults, and a checker that reads the history."""

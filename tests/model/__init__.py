@@ -1,0 +1,1 @@
+"""Random walks over the HTTP API beside a model of a few dicts: both must say the same."""

@@ -1,0 +1,1 @@
+"""Bugs that somebody might write, planted on purpose: each must turn a named test red."""

@@ -1,0 +1,29 @@
+"""A wallet is written by its id alone, whatever version of it was read or guessed."""
+
+from collections.abc import Iterable
+
+from pymongo import UpdateOne
+
+from payflow.domain.ledger import JournalEntry, Snapshot
+from payflow.storage import posting_group, posting_items
+from tests.planted.planting import Reach, replace_in
+
+REACH = Reach.STACK
+CAUGHT_BY = (
+    "tests/contracts/test_guesses.py::test_a_wallet_that_was_frozen_meanwhile_pays_nobody",
+)
+
+
+def _unguarded(entries: Iterable[JournalEntry], snapshot: Snapshot) -> list[UpdateOne]:
+    last = {entry.change.wallet_id: entry.change for entry in entries if entry.change}
+    return [
+        UpdateOne(
+            {"_id": wallet_id},
+            {"$set": {"balance": change.balance_after, "sequence": change.wallet_sequence}},
+        )
+        for wallet_id, change in last.items()
+    ]
+
+
+def plant() -> None:
+    replace_in("wallet_updates", _unguarded, posting_group, posting_items)

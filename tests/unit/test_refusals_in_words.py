@@ -1,0 +1,86 @@
+"""What people are told when something is refused, word for word, and the code programs get."""
+
+from payflow.domain import errors as e
+from payflow.domain import repair_errors as r
+from payflow.domain import webhook_errors as w
+from payflow.domain.webhooks import ALL_EVENTS, EVENT_TYPES
+
+
+def told() -> dict[e.PayflowError, str]:
+    return {
+        e.AuthenticationRequired(): "Send an access token: Authorization: Bearer <token>.",
+        e.TokenInvalid(): "The access token is not valid; sign in again.",
+        e.OperatorRequired(): "Only an operator may do this.",
+        e.NotFound("wallet", "wal_1"): "There is no wallet wal_1.",
+        e.DestinationNotFound("wal_1"): "There is no destination wallet wal_1.",
+        e.RecipientNotFound("USD"): "Nobody with this email address has a USD wallet.",
+        e.SameWallet(): "Source and destination are the same wallet; name two wallets.",
+        e.CurrencyMismatch("wal_1", "USD", "EUR"): "Wallet wal_1 holds USD, not EUR.",
+        e.BalanceLimitExceeded(
+            "wal_1"
+        ): "Wallet wal_1 cannot hold more than 9000000000000000 minor units.",
+        e.IdempotencyKeyReused(): "This Idempotency-Key was used with another request; "
+        "use a new key "
+        "for a new request.",
+        e.ItemsRefused([e.ItemProblem(3, "amount", e.SameWallet())]): "The batch was not accepted, "
+        "nothing was written: see errors.",
+        e.WalletFrozen("wal_1"): "Wallet wal_1 is frozen.",
+        e.WalletClosed("wal_1"): "Wallet wal_1 is closed.",
+        e.WalletInUse(
+            "wal_1"
+        ): "Wallet wal_1 holds money or has transfers under way; empty it first.",
+        e.InsufficientFunds("wal_1"): "Wallet wal_1 does not have that much available.",
+        e.EmailTaken(): "This email address is registered already.",
+        e.TransferTerminal("trf_1", "failed"): "Transfer trf_1 has ended (failed).",
+        e.NothingToRetry("trf_1"): "Transfer trf_1 has no step that waits to be tried again.",
+        e.WorkflowCannotRun(
+            "trf_1"
+        ): "The workflow of transfer trf_1 does not answer; see its last "
+        "workflow task in the Temporal UI, deploy the fix or reset it.",
+        e.BooksUnavailable(): "The service cannot answer for the moment; try again.",
+        e.OutcomeUnknown(): "It is not known yet whether this was written. Repeat with the same "
+        "Idempotency-Key.",
+        e.IllegalMove("trf_1", "debit", "it is bound"): "debit of trf_1: it is bound",
+        r.TransferPaused("trf_1"): "Transfer trf_1 is paused; resume it first.",
+        r.LegNotPending(
+            "trf_1", "credit", "post"
+        ): "Transfer trf_1 does not wait for its credit: it waits for its post.",
+        r.LegNotPending("trf_1", "credit", None): "Transfer trf_1 does not wait for its credit: it "
+        "waits for nothing.",
+        r.SecondOperatorRequired("trf_1"): "You have proposed this for transfer trf_1; another "
+        "operator must approve it by the same call.",
+        r.OperatorUnknown("bob"): "There is no active operator 'bob': give the id, or the email "
+        "address you sign in to PayFlow with.",
+        r.VerbRefused("some_code", "in words"): "in words",
+        w.WebhookUrlInvalid("has no host"): "The URL has no host.",
+        w.WebhookUrlForbidden(): "Events are not delivered to this address; use a "
+        "public host name.",
+        w.EventTypeUnknown("x"): f"There is no event type 'x'; there are: "
+        f"{', '.join((ALL_EVENTS, *EVENT_TYPES))}.",
+        w.WebhookSecretInvalid(): "A secret is whsec_ followed by the base64 of 24 to "
+        "64 random bytes.",
+        w.EndpointLimitReached(9): "A user has at most 9 webhook endpoints; delete one first.",
+        w.EndpointNotEnabled(
+            "whe_1", "paused"
+        ): "Webhook endpoint whe_1 is paused; enable it first.",
+    }
+
+
+def test_a_refusal_says_what_is_wrong() -> None:
+    for error, words in told().items():
+        assert str(error) == words
+
+
+def test_some_codes_are_those_of_what_they_are_about() -> None:
+    assert e.NotFound("wallet", "wal_1").code == "wallet_not_found"
+    assert r.VerbRefused("some_code", "").code == "some_code"
+    problem = e.ItemProblem(3, "amount", e.SameWallet())
+    refused = e.ItemsRefused([problem, e.ItemProblem(4, "amount", e.EmailTaken())])
+    assert (refused.code, refused.problems[0], len(refused.problems)) == ("same_wallet", problem, 2)
+
+
+def test_some_refusals_carry_their_facts() -> None:
+    missing = e.NotFound("wallet", "wal_1")
+    assert (missing.kind, missing.subject_id) == ("wallet", "wal_1")
+    illegal = e.IllegalMove("trf_1", "debit", "")
+    assert (illegal.subject_id, illegal.leg) == ("trf_1", "debit")
