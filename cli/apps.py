@@ -10,7 +10,7 @@ import httpx
 
 from cli.child import ChildSpec
 from cli.folder import DataFolder
-from cli.ports import LOOPBACK, PortBook
+from cli.ports import LOOPBACK, TRUST_NOBODY, PortBook
 from cli.servers import until
 
 # Workers drain for 30 s; a second or five more for the rest of the process.
@@ -75,7 +75,7 @@ def _app(
         own |= {"PAYFLOW_METRICS_HOST": LOOPBACK, "PAYFLOW_METRICS_PORT": str(metrics_port)}
 
     async def wait_ready() -> None:
-        async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=2.0, trust_env=False, verify=TRUST_NOBODY) as client:
             await until(lambda: _says_ready(folder, name))
             if port is not None:
                 await until(lambda: _answers(client, port))

@@ -12,8 +12,6 @@ from typing import Any, TypeVar
 from loguru import logger
 from temporalio.client import Client
 
-from api.app import create_app
-from api.server import serve_api
 from cli.observed import observed
 from payflow.auth.statements import load_statement_keys
 from payflow.proof.receipts import Receipts
@@ -123,6 +121,9 @@ def _sagas_over(client: Client, settings: Settings) -> TemporalSagas:
 async def _serve(
     settings: Settings, storage: Storage, sagas: TemporalSagas, stop: asyncio.Event
 ) -> None:
+    from api.app import create_app  # noqa: PLC0415 - a worker and a relay have no HTTP door
+    from api.server import serve_api  # noqa: PLC0415 - and must not wait for it
+
     probes = (*storage.probes, TemporalProbe(sagas))
     storage.observer.look_at(probes=probes)
     couriers = TemporalCouriers(sagas)

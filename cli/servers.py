@@ -12,7 +12,7 @@ from temporalio.common import SearchAttributeKey
 from cli.binaries import Binaries
 from cli.child import ChildSpec
 from cli.folder import DataFolder
-from cli.ports import LOOPBACK
+from cli.ports import LOOPBACK, TRUST_NOBODY
 from temporal.names import SEARCH_ATTRIBUTES
 
 LOOK_EVERY_S = 0.05
@@ -119,7 +119,7 @@ async def _wait_for_namespace(ports: dict[str, int], namespace: str) -> None:
         except httpx.HTTPError:
             return False
 
-    async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=2.0, trust_env=False, verify=TRUST_NOBODY) as client:
         await until(answers)
 
 

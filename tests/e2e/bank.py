@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import httpx
 
+from cli.ports import TRUST_NOBODY
 from cli.stack import EmbeddedStack
 
 Json = dict[str, Any]
@@ -38,7 +39,10 @@ class Bank:
     urls: Sequence[str]
     client: httpx.AsyncClient = field(
         default_factory=lambda: httpx.AsyncClient(
-            timeout=40, trust_env=False, limits=httpx.Limits(max_connections=300)
+            timeout=40,
+            trust_env=False,
+            verify=TRUST_NOBODY,
+            limits=httpx.Limits(max_connections=300),
         )
     )
     turn: Iterator[int] = field(default_factory=count)

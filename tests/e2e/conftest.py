@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from cli.operators import create_operator
+from cli.ports import TRUST_NOBODY
 from cli.stack import EmbeddedStack
 from payflow.settings import Settings
 from tests.e2e.auditing import Database, books_of
@@ -33,7 +34,7 @@ async def operator(stack: EmbeddedStack, bank: Bank) -> Person:
 async def api(pair: EmbeddedStack) -> AsyncIterator[httpx.AsyncClient]:
     """The first API of the stack with two of each."""
     async with httpx.AsyncClient(
-        base_url=pair.addresses.api_url, timeout=40, trust_env=False
+        base_url=pair.addresses.api_url, timeout=40, trust_env=False, verify=TRUST_NOBODY
     ) as client:
         yield client
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from cli.ports import TRUST_NOBODY
 from tests.e2e.bank import Json, Person
 
 
@@ -81,7 +82,9 @@ async def listening(
         headers["Last-Event-ID"] = str(last_event_id)
     timeout = httpx.Timeout(40, read=60)
     async with (
-        httpx.AsyncClient(base_url=url, timeout=timeout, trust_env=False) as client,
+        httpx.AsyncClient(
+            base_url=url, timeout=timeout, trust_env=False, verify=TRUST_NOBODY
+        ) as client,
         client.stream("GET", path, headers=headers) as answer,
     ):
         if answer.status_code != 200:
