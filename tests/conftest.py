@@ -13,6 +13,8 @@ TEST_ENV = {
     "PAYFLOW_PARK_AFTER_S": "10",
     "PAYFLOW_SWEEP_INTERVAL_S": "2",
     "PAYFLOW_RECEIPT_PERIOD_S": "5",
+    # Once as the stack starts, then when a test asks: some write into the books by hand.
+    "PAYFLOW_PROOF_INTERVAL_S": "86400",
     "PAYFLOW_LOG_LEVEL": "INFO",
     "PAYFLOW_WEBHOOK_ALLOW_PRIVATE": "true",
     "PAYFLOW_WEBHOOK_TIMEOUT_S": "2",

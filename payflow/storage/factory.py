@@ -113,17 +113,9 @@ async def open_storage(
         BooksUnavailable: MongoDB does not answer. IndexesDiffer: another program's indexes.
     """
     clock = SystemClock()
-    redis = Redis.from_pool(
-        BlockingConnectionPool.from_url(
-            settings.redis_url,
-            max_connections=REDIS_POOL,
-            timeout=REDIS_ANSWERS_IN_S,
-            socket_connect_timeout=REDIS_ANSWERS_IN_S,
-        )
-    )
     async with (
         open_client(settings) as client,
-        redis,
+        _redis(settings) as redis,
         TerminalBell(redis) as bell,
         open_quotas(settings) as quotas,
     ):
@@ -176,6 +168,17 @@ async def open_storage(
                 ),
                 wallets=MongoWallets(collections, clock, recent_wallets, observer),
             )
+
+
+def _redis(settings: Settings) -> Redis:
+    return Redis.from_pool(
+        BlockingConnectionPool.from_url(
+            settings.redis_url,
+            max_connections=REDIS_POOL,
+            timeout=REDIS_ANSWERS_IN_S,
+            socket_connect_timeout=REDIS_ANSWERS_IN_S,
+        )
+    )
 
 
 def _delivery_records(client: Client, clock: Clock, settings: Settings) -> DeliveryRecords:
