@@ -11,7 +11,7 @@ _RESOURCES = (
     ("/v1/webhook-endpoints", "webhooks"),
     ("/v1/webhook-deliveries", "webhooks"),
 )
-_FOR_ANYBODY = ("/v1/proof", "/v1/roots")
+_FOR_ANYBODY = ("/v1/proof", "/v1/proofs", "/v1/roots")
 _SCOPES = {scope.value: scope for scope in Scope}
 
 
