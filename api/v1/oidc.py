@@ -69,6 +69,7 @@ async def oidc_login(ask: Ask) -> Response:
     responses=documented(
         *ANYONE,
         "validation_error",
+        "target_too_long",  # a provider's codes may be long
         "sso_off",
         "sso_state_invalid",
         "sso_refused",
