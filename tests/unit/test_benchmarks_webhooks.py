@@ -80,26 +80,41 @@ async def test_a_paced_caller_asks_at_most_once_in_its_time() -> None:
         server.close()
 
 
-def late(alone: float, hung: float, both: float) -> dict[str, list[list[float]]]:
-    return {ALONE: [[alone]] * 2, BESIDE_HANGING: [[hung]] * 2, BESIDE_BOTH: [[both]] * 2}
+def late(*turns: list[float]) -> dict[str, list[list[float]]]:
+    """Two equal turns of each kind: alone, beside one that hangs, beside both."""
+    kinds = (ALONE, BESIDE_HANGING, BESIDE_BOTH)
+    return {kind: [turn] * 2 for kind, turn in zip(kinds, turns, strict=True)}
 
 
 def test_half_a_second_and_no_slower_beside_a_hanging_one_is_claimed() -> None:
-    seconds, beside_hanging, beside_both = rows(late(0.2, 0.2, 0.2))
+    # of medians: neither means nor the slowest are alike
+    seconds, beside_hanging, beside_both = rows(
+        late([0.1, 0.2, 0.3], [0.2, 0.2, 0.9], [0.0, 0.2, 0.8])
+    )
 
     assert (seconds.value, seconds.unit, seconds.verdict) == (0.2, "s", "aim reached")
     assert (beside_hanging.value, beside_hanging.verdict) == (1.0, "aim reached")
     assert (beside_both.value, beside_both.verdict) == (1.0, "aim reached")
 
 
+def test_each_row_is_about_its_own_subscribers() -> None:
+    seconds, beside_hanging, beside_both = rows(late([0.2], [0.3], [0.24]))
+
+    assert (seconds.value, seconds.verdict) == (0.24, "aim reached")
+    assert beside_hanging.value == pytest.approx(1.5)
+    assert beside_hanging.verdict == "**missed**"
+    assert beside_both.value == pytest.approx(1.2)
+    assert beside_both.verdict == "reached"
+
+
 def test_a_late_or_slowed_subscriber_is_missed() -> None:
-    assert {row.verdict for row in rows(late(0.4, 0.5, 0.6))} == {"**missed**"}
+    assert {row.verdict for row in rows(late([0.4], [0.41], [0.6]))} == {"**missed**"}
 
 
 @pytest.mark.parametrize("empty", [ALONE, BESIDE_HANGING, BESIDE_BOTH])
 def test_a_turn_without_events_is_no_figure(empty: str) -> None:
     with pytest.raises(BenchFailed):
-        rows({**late(0.1, 0.1, 0.1), empty: [[]]})
+        rows({**late([0.1], [0.1], [0.1]), empty: [[]]})
 
 
 def test_the_section_can_be_asked_for() -> None:
