@@ -104,6 +104,11 @@ class Settings(BaseSettings):
     sweep_interval_s: float = Field(
         10.0, gt=0, le=3_600, description="Pause between two looks at unfinished transfers."
     )
+    crash_points: bool = Field(
+        False,
+        description="Tests may hold this process still at its crash points and set its clock "
+        "wrong, through files in the data folder. Only with `PAYFLOW_ENV=test`.",
+    )
     max_unfinished: int = Field(
         20_000,
         ge=1,
@@ -288,6 +293,8 @@ class Settings(BaseSettings):
     def _production_brings_its_own_secrets(self) -> Self:
         if self.env is Environment.PRODUCTION:
             self._refuse_development_defaults()
+        if self.crash_points and self.env is not Environment.TEST:
+            raise ValueError("PAYFLOW_CRASH_POINTS holds processes still: only PAYFLOW_ENV=test")
         if self.jwt_keys is not None:
             _check_jwk_set("PAYFLOW_JWT_KEYS", self.jwt_keys)
         if self.webhook_keys is not None:

@@ -53,9 +53,19 @@ def data_converter(settings: Settings) -> DataConverter:
 def interceptors(settings: Settings, observer: Observer) -> list[Any]:
     """For a client and its workers, the outermost first; none adds a command to a workflow."""
     if not settings.otlp_endpoint:
-        return [Carrying(), Observing(observer)]
+        return [Carrying(), Observing(observer), *_points(settings)]
     from temporalio.contrib.opentelemetry import (  # noqa: PLC0415 - not to be paid for when off
         TracingInterceptor,
     )
 
-    return [TracingInterceptor(), Carrying(), Observing(observer)]
+    return [TracingInterceptor(), Carrying(), Observing(observer), *_points(settings)]
+
+
+def _points(settings: Settings) -> list[Any]:
+    """What holds stories still in tests."""
+    if not settings.crash_points:
+        return []
+    from payflow.storage.crash_points import FOLDER, FilePoints  # noqa: PLC0415 - tests alone
+    from temporal.crash_points import Holding  # noqa: PLC0415
+
+    return [Holding(FilePoints(settings.data_dir / FOLDER))]
