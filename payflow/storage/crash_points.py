@@ -116,6 +116,7 @@ class FilePoints:
     def __init__(self, folder: Path) -> None:
         self._orders = _Watched(folder / ORDERS, Orders.parse, Orders())
         self._notes = folder / NOTES
+        self._watch: asyncio.Task[None] | None = None
 
     async def reached(self, point: CrashPoint, standing: Collection[At]) -> None:
         """Hold still where something that stands here is to.
@@ -129,7 +130,7 @@ class FilePoints:
         held = [at for at in standing if orders.hold(point, at) and self._note(orders, point, at)]
         while any(self._orders.now().hold(point, at) for at in held):
             with suppress(asyncio.CancelledError):  # a zombie is one who does not hear it
-                await asyncio.sleep(LOOK_EVERY_S)
+                await asyncio.shield(self._next_orders())
         orders = self._orders.now()
         if point is CrashPoint.BEFORE_ACKNOWLEDGEMENT and any(orders.lose(at) for at in standing):
             raise AnswerLost("a test lost this answer")
@@ -145,6 +146,16 @@ class FilePoints:
                 self._path(orders, point, at).unlink(missing_ok=True)
                 return
             time.sleep(LOOK_EVERY_S)
+
+    def _next_orders(self) -> asyncio.Task[None]:
+        """Ends with the present orders: all who wait go on together, and are grouped again."""
+        if self._watch is None or self._watch.done():
+            self._watch = asyncio.create_task(self._until_changed(self._orders.now()))
+        return self._watch
+
+    async def _until_changed(self, orders: Orders) -> None:
+        while self._orders.now() is orders:
+            await asyncio.sleep(LOOK_EVERY_S)
 
     def _note(self, orders: Orders, point: CrashPoint, at: At) -> bool:
         """Say that we stand here; False when another does, and one is enough."""
