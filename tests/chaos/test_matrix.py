@@ -2,7 +2,7 @@
 
 `make chaos` plays all runs (PAYFLOW_STORM=long) and writes docs/proof.md; `make test` plays a few
 that are drawn from the seed, on the stack that other tests use. A run alone, as it was:
-PAYFLOW_STORM=long PAYFLOW_STORM_SEED=… pytest 'tests/chaos/test_matrix.py' -k 'fault@point'
+PAYFLOW_STORM=long PAYFLOW_STORM_SEED=… pytest 'tests/chaos/test_matrix.py' -k fault-point
 """
 
 import os
@@ -76,6 +76,7 @@ def _played(request: pytest.FixtureRequest) -> list[Run]:
     [(_ground_of(run), run) for run in _chosen()],
     ids=[str(run) for run in _chosen()],
     indirect=["ground"],
+    scope="module",
 )
 async def test_every_shape_has_one_effect(ground: Ground, run: Run, record: Record) -> None:
     again = f"PAYFLOW_STORM=long PAYFLOW_STORM_SEED={seed()} pytest tests/chaos/test_matrix.py"

@@ -67,7 +67,7 @@ class Run:
     fault: Fault
 
     def __str__(self) -> str:
-        return f"{self.fault}@{self.point}"
+        return f"{self.fault}-{self.point}"
 
     def impossible(self) -> str | None:
         """Why there is no such run, if so."""

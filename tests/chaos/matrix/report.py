@@ -113,7 +113,7 @@ def _head(figures: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield "```"
     yield f"PAYFLOW_STORM=long PAYFLOW_STORM_SEED={figures['seed']} \\"
-    yield "  .venv/bin/pytest tests/chaos/test_matrix.py -k 'kill_worker@inside_transaction'"
+    yield "  .venv/bin/pytest tests/chaos/test_matrix.py -k 'kill_worker-inside_transaction'"
     yield "```"
 
 
@@ -146,7 +146,7 @@ def _mark(cell: dict[str, Any] | None) -> str:
 
 def _wrong(figures: dict[str, Any]) -> Iterator[str]:
     red = [
-        f"- {cell['fault']}@{cell['point']}, {cell['shape']}: {what}: {complaint}"
+        f"- {cell['fault']}-{cell['point']}, {cell['shape']}: {what}: {complaint}"
         for cell in figures["cells"]
         for what in WRONGS
         for complaint in cell[what]
