@@ -20,7 +20,7 @@ from tests.chaos.matrix.plan import Fault, Point, Run
 TWO_HOURS_S = 7_200.0
 SLOW_S, SLOW_FOR_S = 0.25, 3.0
 UNHEARD_FOR_S = 0.5  # the server does what it was sent, and its answer is lost
-STEPS_DOWN_FOR_S = 5
+STEPS_DOWN_FOR_S, CATCHES_UP_IN_S = 5, 1
 ZOMBIE_AFTER_S = 2.5  # past the 2 s of a fast attempt
 LATE_WRITE_S = 0.5  # what a zombie writes has arrived
 
@@ -81,25 +81,26 @@ async def _kill(
 async def _step_down(
     ground: Ground, run: Run, players: Sequence[Player], there: dict[Hold, int]
 ) -> AsyncIterator[None]:
-    admin = ground.database.client.admin
-    before = (await admin.command("hello"))["primary"]
-    with suppress(PyMongoError):  # the connection may end with the office
-        await admin.command(
-            {
-                "replSetStepDown": STEPS_DOWN_FOR_S,
-                "secondaryCatchUpPeriodSecs": STEPS_DOWN_FOR_S - 1,
-                "force": True,
-            }
-        )
+    """The primary gives up its office; a member that has caught up is elected at once."""
+    before = await _office(ground)
+    while await _office(ground) == before:
+        with suppress(PyMongoError):  # nobody has caught up yet; or the connection ended with it
+            await ground.database.client.admin.command(
+                "replSetStepDown", STEPS_DOWN_FOR_S, secondaryCatchUpPeriodSecs=CATCHES_UP_IN_S
+            )
     _still_there(ground, there)
     ground.orders.give()
+    yield
+
+
+async def _office(ground: Ground) -> object:
+    """The election of the present primary; each has its own."""
     while True:
         with suppress(PyMongoError):
-            primary = (await admin.command("hello"))["primary"]
-            if primary != before:
-                break
+            hello = await ground.database.client.admin.command("hello")
+            if hello.get("electionId"):
+                return hello["electionId"]
         await asyncio.sleep(0.05)
-    yield
 
 
 @asynccontextmanager
