@@ -39,7 +39,8 @@ T = TypeVar("T")
 
 FOLDER, ORDERS, NOTES, CLOCKS = "crash-points", "orders.json", "notes", "clocks.json"
 LOOK_EVERY_S = 0.005
-STORY_HELD_FOR_S = 1.6  # Temporal takes a workflow's thread for deadlocked after 2 s
+# Temporal takes a workflow's thread for deadlocked after 2 s; with TEMPORAL_DEBUG it does not look.
+STORY_HELD_FOR_S, UNWATCHED_STORY_HELD_FOR_S = 1.6, 4.0
 
 
 class StruckAttempt(Trouble):
@@ -117,6 +118,8 @@ class FilePoints:
         self._orders = _Watched(folder / ORDERS, Orders.parse, Orders())
         self._notes = folder / NOTES
         self._watch: asyncio.Task[None] | None = None
+        watched = "TEMPORAL_DEBUG" not in os.environ
+        self._patience_s = STORY_HELD_FOR_S if watched else UNWATCHED_STORY_HELD_FOR_S
 
     async def reached(self, point: CrashPoint, standing: Collection[At]) -> None:
         """Hold still where something that stands here is to.
@@ -140,7 +143,7 @@ class FilePoints:
         orders = self._orders.now()
         if not orders.hold(point, at) or not self._note(orders, point, at):
             return
-        until = time.monotonic() + STORY_HELD_FOR_S
+        until = time.monotonic() + self._patience_s
         while self._orders.now().hold(point, at):
             if time.monotonic() > until:
                 self._path(orders, point, at).unlink(missing_ok=True)
@@ -154,7 +157,7 @@ class FilePoints:
         return self._watch
 
     async def _until_changed(self, orders: Orders) -> None:
-        while self._orders.now() is orders:
+        while self._orders.now() is orders:  # noqa: ASYNC110  # another process writes them
             await asyncio.sleep(LOOK_EVERY_S)
 
     def _note(self, orders: Orders, point: CrashPoint, at: At) -> bool:
