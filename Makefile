@@ -39,7 +39,7 @@ up: install ## Run the whole stack until Ctrl-C
 test: install ## Run the tests against the real parts, three files at a time
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-chaos: install ## The long storms, while processes are killed, and the repair of what is stuck
+chaos: install ## The crash matrix (writes docs/proof.md), the long storms, the repair of what is stuck
 	PAYFLOW_STORM=$(STORM) $(BIN)/pytest tests/chaos tests/stuck -rP
 
 fuzz: install ## Thousands of requests nobody would send: none is a 5xx, none undocumented

@@ -39,8 +39,7 @@ T = TypeVar("T")
 
 FOLDER, ORDERS, NOTES, CLOCKS = "crash-points", "orders.json", "notes", "clocks.json"
 LOOK_EVERY_S = 0.005
-# Temporal takes a workflow's thread for deadlocked after 2 s; with TEMPORAL_DEBUG it does not look.
-STORY_HELD_FOR_S, UNWATCHED_STORY_HELD_FOR_S = 1.6, 4.0
+STORY_HELD_FOR_S = 1.6  # Temporal takes a workflow's thread for deadlocked after 2 s
 
 
 class StruckAttempt(Trouble):
@@ -118,8 +117,6 @@ class FilePoints:
         self._orders = _Watched(folder / ORDERS, Orders.parse, Orders())
         self._notes = folder / NOTES
         self._watch: asyncio.Task[None] | None = None
-        watched = "TEMPORAL_DEBUG" not in os.environ
-        self._patience_s = STORY_HELD_FOR_S if watched else UNWATCHED_STORY_HELD_FOR_S
 
     async def reached(self, point: CrashPoint, standing: Collection[At]) -> None:
         """Hold still where something that stands here is to.
@@ -143,7 +140,7 @@ class FilePoints:
         orders = self._orders.now()
         if not orders.hold(point, at) or not self._note(orders, point, at):
             return
-        until = time.monotonic() + self._patience_s
+        until = time.monotonic() + STORY_HELD_FOR_S
         while self._orders.now().hold(point, at):
             if time.monotonic() > until:
                 self._path(orders, point, at).unlink(missing_ok=True)

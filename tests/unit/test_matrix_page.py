@@ -24,7 +24,7 @@ def figures(**wrong: Any) -> dict[str, Any]:
     ]
     cells[0] |= wrong
     known = {"seed": 7, "commit": "abc", "ended": "now", "minutes": 1.0, "machine": "2 cores"}
-    return {**known, "cells": cells, "broken": {}}
+    return {**known, "cells": cells, "broken": {}, "void": 0}
 
 
 def test_every_cell_is_played_or_said_to_be_impossible() -> None:

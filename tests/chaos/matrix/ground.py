@@ -31,7 +31,6 @@ T = TypeVar("T")
 SERVERS = ("mongod", "redis", "temporal")
 MATRIX_ENV = {
     **TEST_ENV,
-    "TEMPORAL_DEBUG": "1",  # a story may be held for longer than 2 s
     "PAYFLOW_PARK_AFTER_S": "20",  # longer than an outage: who parks is tried once a minute
     "PAYFLOW_ACCESS_TOKEN_TTL_S": "86400",  # a clock that is two hours ahead ends no session
 }

@@ -38,7 +38,7 @@ class BooksBroken(AssertionError):
 
 
 async def judged(ground: Ground, run: Run, players: Sequence[Player]) -> list[Cell]:
-    """A cell for each shape of the run.
+    """A cell for each shape that was in flight.
 
     Raises:
         BooksBroken: the books as a whole are wrong.
@@ -46,6 +46,8 @@ async def judged(ground: Ground, run: Run, players: Sequence[Player]) -> list[Ce
     cells = []
     for shape in run.shapes():
         mine = [player for player in players if player.shape is shape]
+        if not mine:
+            continue
         seconds = [player.seconds for player in mine]
         took = max((one for one in seconds if one is not None), default=None)
         cell = Cell(run, shape, len(mine), None if None in seconds else took)

@@ -11,10 +11,11 @@ from tests.chaos.matrix.cast import Player
 from tests.chaos.matrix.faults import struck
 from tests.chaos.matrix.ground import Ground, patiently
 from tests.chaos.matrix.judging import Cell, judged
-from tests.chaos.matrix.orders import Hold
+from tests.chaos.matrix.orders import Hold, NotThere
 from tests.chaos.matrix.plan import Point, Run, Shape, drawn_for
 
 STUCK_AFTER_S = 60.0
+ATTEMPTS = 3
 GATHERS_WITHIN_S = 30.0
 ARRIVES_WITHIN_S = 10.0
 LOOK_EVERY_S = 0.05
@@ -27,13 +28,24 @@ IN_ORDER = (
 )
 
 
-async def play(ground: Ground, run: Run) -> list[Cell]:
-    """The run's cells, judged.
+async def play(ground: Ground, run: Run) -> tuple[list[Cell], int]:
+    """The run's cells, judged, and how many attempts were void before.
+
+    An attempt is void when somebody did not stand where the fault was to strike: it says nothing.
 
     Raises:
-        NotThere: a shape did not come to the point.
+        NotThere: it was void each time.
     """
-    ground.orders.begin(str(run))
+    for void in range(ATTEMPTS - 1):
+        try:
+            return await _attempt(ground, run, void), void
+        except NotThere:
+            await ground.parking.fill([run])
+    return await _attempt(ground, run, ATTEMPTS - 1), ATTEMPTS - 1
+
+
+async def _attempt(ground: Ground, run: Run, number: int) -> list[Cell]:
+    ground.orders.begin(f"{run}.{number}")
     players = await ground.cast.players(run, drawn_for(run))
     try:
         async with (

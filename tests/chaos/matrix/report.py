@@ -29,11 +29,13 @@ class Record:
     cells: list[Cell] = field(default_factory=list)
     broken: dict[Run, str] = field(default_factory=dict)
     played: list[Run] = field(default_factory=list)
+    void: int = 0
     begun: datetime = field(default_factory=lambda: SystemClock().now())
 
-    def add(self, run: Run, cells: Sequence[Cell]) -> None:
-        """The run was judged."""
+    def add(self, run: Run, cells: Sequence[Cell], void: int) -> None:
+        """The run was judged, after so many attempts that were void."""
         self.played.append(run)
+        self.void += void
         self.cells += cells
 
     def broke(self, run: Run, why: str) -> None:
@@ -67,6 +69,7 @@ def write_page(record: Record) -> None:
             }
             for cell in record.cells
         ],
+        "void": record.void,
         "broken": {str(run): why for run, why in record.broken.items()},
     }
     FIGURES.parent.mkdir(exist_ok=True)
@@ -97,6 +100,7 @@ def _head(figures: dict[str, Any]) -> Iterator[str]:
     for what in WRONGS:
         yield f"| {what} | {counts[what]} |"
     yield f"| runs that could not be judged | {len(broken)} |"
+    yield f"| attempts void, as somebody did not stand at the point | {figures['void']} |"
     yield f"| sagas | {sum(cell['sagas'] for cell in cells)} |"
     if seconds:
         middle, last = seconds[len(seconds) // 2], seconds[-1]
