@@ -43,7 +43,7 @@ up: install ## Run the whole stack until Ctrl-C
 test: install ## Run the tests against the real parts, three files at a time
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-chaos: install ## The long storms under kills, a bank and a model, repairs, and every reset
+chaos: install ## The crash matrix (writes docs/proof.md), long storms, a bank, a model, repairs, resets
 	PAYFLOW_STORM=$(STORM) $(BIN)/pytest tests/chaos tests/stuck tests/bank tests/model tests/e2e/test_resets.py -rP
 
 planted: install ## Plant bugs one after the other: each must turn its tests red

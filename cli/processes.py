@@ -40,7 +40,7 @@ T = TypeVar("T")
 async def run_api(settings: Settings) -> None:
     """The HTTP door alone; sagas it starts are run by workers elsewhere."""
     async with _process(settings, "api") as (storage, stop):
-        sagas = await _lazy_sagas(settings)
+        sagas = await _lazy_sagas(settings, storage)
         say_ready()
         await _serve(settings, storage, sagas, stop)
 
@@ -51,7 +51,7 @@ async def run_worker(settings: Settings) -> None:
         client = await _unless_stopped(wait_for_temporal(settings, storage.observer), stop)
         if client is None:
             return
-        sagas = _sagas_over(client, settings)
+        sagas = _sagas_over(client, settings, storage)
         couriers = TemporalCouriers(sagas)
         async with (
             open_attempts(settings, storage, couriers) as attempts,
@@ -66,7 +66,7 @@ async def run_worker(settings: Settings) -> None:
 async def run_relay(settings: Settings) -> None:
     """What keeps accepted transfers and deliveries on record moving, and tells the world."""
     async with _process(settings, "relay") as (storage, stop):
-        sagas = await _lazy_sagas(settings)
+        sagas = await _lazy_sagas(settings, storage)
         say_ready()
         async with asyncio.TaskGroup() as group:
             group.create_task(_sweep(settings, storage, sagas, stop))
@@ -78,7 +78,7 @@ async def run_relay(settings: Settings) -> None:
 async def run_serve(settings: Settings) -> None:
     """All three in one process, so that a started saga runs without a round trip (eager start)."""
     async with _process(settings, "serve") as (storage, stop):
-        sagas = await _lazy_sagas(settings)
+        sagas = await _lazy_sagas(settings, storage)
         async with asyncio.TaskGroup() as group:
             group.create_task(_serve(settings, storage, sagas, stop))
             group.create_task(_sweep(settings, storage, sagas, stop))
@@ -109,13 +109,17 @@ async def _process(settings: Settings, role: str) -> AsyncIterator[tuple[Storage
         logger.info("{} stops", role)
 
 
-async def _lazy_sagas(settings: Settings) -> TemporalSagas:
-    return _sagas_over(await connect(settings, lazy=True), settings)
+async def _lazy_sagas(settings: Settings, storage: Storage) -> TemporalSagas:
+    return _sagas_over(await connect(settings, lazy=True), settings, storage)
 
 
-def _sagas_over(client: Client, settings: Settings) -> TemporalSagas:
-    links = Links(settings.public_url.rstrip("/"), settings.runbook_url)
-    return TemporalSagas(client, park_after_s=settings.park_after_s, links=links)
+def _sagas_over(client: Client, settings: Settings, storage: Storage) -> TemporalSagas:
+    return TemporalSagas(
+        client,
+        park_after_s=settings.park_after_s,
+        links=Links(settings.public_url.rstrip("/"), settings.runbook_url),
+        now_s=lambda: storage.clock.now().timestamp(),
+    )
 
 
 async def _serve(

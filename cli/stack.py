@@ -29,7 +29,8 @@ SWAP_PORT = "name a free one, or none to have one picked"
 class StackOptions:
     """What a stack is made of; ``ports`` are asked for by name, the rest are picked.
 
-    ``env`` is handed to PayFlow's own processes on top of the environment.
+    ``env`` is handed to PayFlow's own processes on top of the environment; it may lead them to
+    the servers by another way.
     """
 
     data_dir: Path
@@ -188,12 +189,12 @@ class EmbeddedStack:
     def _app_environment(self) -> dict[str, str]:
         where = self.addresses
         return {
-            **self._options.env,
             "PAYFLOW_DATA_DIR": str(self._folder.root),
             "PAYFLOW_MONGO_URL": where.mongo_url,
             "PAYFLOW_REDIS_URL": where.redis_url,
             "PAYFLOW_TEMPORAL_ADDRESS": where.temporal_address,
             "PAYFLOW_TEMPORAL_NAMESPACE": self._options.namespace,
+            **self._options.env,
         }
 
     def _children_changed(self) -> None:

@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -53,6 +52,29 @@ class SignOnSettings(BaseSettings):
         "", description="What that claim must be, or hold, for an operator; nobody else is let in."
     )
 
+    def wrong_with_sign_on(self, *, https_only: bool) -> list[str]:
+        """What is wrong with these settings, a line each; nothing without an issuer."""
+        if not self.oidc_issuer:
+            return []
+        needed = ("oidc_client_id", "oidc_operator_claim", "oidc_operator_value")
+        wrong = [
+            f"PAYFLOW_{name.upper()} is required with PAYFLOW_OIDC_ISSUER"
+            for name in needed
+            if not getattr(self, name)
+        ]
+        for name in ("oidc_issuer", "oidc_redirect_url"):
+            text, said = getattr(self, name), f"PAYFLOW_{name.upper()}"
+            if not _is_address(text):
+                wrong.append(f"{said} is no address such as https://login.example.com: {text!r}")
+            elif https_only and not text.startswith("https:"):
+                wrong.append(f"{said} must be https when PAYFLOW_ENV=production")
+        scopes = self.oidc_scopes
+        if not _SCOPES.fullmatch(scopes) or "openid" not in scopes.split(" "):
+            wrong.append(
+                "PAYFLOW_OIDC_SCOPES are words with one space between; openid is one of them"
+            )
+        return wrong
+
 
 def codec_keys(text: str) -> dict[str, bytes]:
     """Keys of AES-256 by their id, in their order, from ``id:base64,id:base64``.
@@ -93,28 +115,6 @@ def check_jwk_set(name: str, secret: SecretStr) -> None:
         raise ValueError(f'{name} is not a JWK set: {{"keys": [...]}}') from None
     if not isinstance(keys, list) or not keys:
         raise ValueError(f"{name} holds no key")
-
-
-def wrong_with_sign_on(
-    issuer: str, redirect_url: str, needed: Mapping[str, str], scopes: str, *, https_only: bool
-) -> list[str]:
-    """What is wrong with the settings of single sign-on, a line each; nothing without an issuer."""
-    if not issuer:
-        return []
-    wrong = [
-        f"{name} is required with PAYFLOW_OIDC_ISSUER"
-        for name, value in needed.items()
-        if not value
-    ]
-    addresses = {"PAYFLOW_OIDC_ISSUER": issuer, "PAYFLOW_OIDC_REDIRECT_URL": redirect_url}
-    for name, text in addresses.items():
-        if not _is_address(text):
-            wrong.append(f"{name} is no address such as https://login.example.com: {text!r}")
-        elif https_only and not text.startswith("https:"):
-            wrong.append(f"{name} must be https when PAYFLOW_ENV=production")
-    if not _SCOPES.fullmatch(scopes) or "openid" not in scopes.split(" "):
-        wrong.append("PAYFLOW_OIDC_SCOPES are words with one space between; openid is one of them")
-    return wrong
 
 
 def _is_address(text: str) -> bool:

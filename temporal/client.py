@@ -5,6 +5,7 @@ from typing import Any
 
 from temporalio.client import Client, HeaderCodecBehavior
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes
+from temporalio.service import KeepAliveConfig
 
 from payflow.domain.observing import UNOBSERVED, Observer
 from payflow.settings import Settings
@@ -12,6 +13,10 @@ from temporal.carrying import Carrying
 from temporal.codec import codec_of
 from temporal.converter import DATA_CONVERTER
 from temporal.observing import Observing
+
+# A half-open connection is given up after 17 s; by default it takes 45. A server ends connections
+# that ping more often than each 10 s (`frontend.keepAliveMinTime`).
+KEEP_ALIVE = KeepAliveConfig(interval_millis=12_000, timeout_millis=5_000)
 
 
 async def connect(
@@ -31,6 +36,7 @@ async def connect(
         header_codec_behavior=HeaderCodecBehavior.CODEC,  # nothing to do where there is none
         interceptors=interceptors(settings, observer),
         lazy=lazy,
+        keep_alive_config=KEEP_ALIVE,
     )
 
 
@@ -53,9 +59,19 @@ def data_converter(settings: Settings) -> DataConverter:
 def interceptors(settings: Settings, observer: Observer) -> list[Any]:
     """For a client and its workers, the outermost first; none adds a command to a workflow."""
     if not settings.otlp_endpoint:
-        return [Carrying(), Observing(observer)]
+        return [Carrying(), Observing(observer), *_points(settings)]
     from temporalio.contrib.opentelemetry import (  # noqa: PLC0415 - not to be paid for when off
         TracingInterceptor,
     )
 
-    return [TracingInterceptor(), Carrying(), Observing(observer)]
+    return [TracingInterceptor(), Carrying(), Observing(observer), *_points(settings)]
+
+
+def _points(settings: Settings) -> list[Any]:
+    """What holds stories still in tests."""
+    if not settings.crash_points:
+        return []
+    from payflow.storage.crash_points import FOLDER, FilePoints  # noqa: PLC0415 - tests alone
+    from temporal.crash_points import Holding  # noqa: PLC0415
+
+    return [Holding(FilePoints(settings.data_dir / FOLDER))]

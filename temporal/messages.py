@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+# The refusal of a verb whose ``until`` is over; its detail is the time by Temporal's clock.
+VERB_LAPSED = "verb_lapsed"
+
 
 @dataclass(frozen=True, slots=True)
 class TransferStory:

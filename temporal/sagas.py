@@ -1,6 +1,7 @@
 """The ``Sagas`` port over Temporal: the workflows of transfers and batches, started, spoken to."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +31,7 @@ from payflow.domain.repairs import RepairAnswer, RepairOrder, Verb
 from payflow.domain.transfers import Transfer
 from payflow.observability.context import note
 from temporal import policies
-from temporal.messages import BatchStory, OperatorOrder, ResolveOrder, TransferStory
+from temporal.messages import VERB_LAPSED, BatchStory, OperatorOrder, ResolveOrder, TransferStory
 from temporal.names import (
     BATCH_WORKFLOW,
     TRANSFER_WORKFLOW,
@@ -69,8 +70,16 @@ class _Said:
 class TemporalSagas:
     """Starts transfers and batches, and passes operators' verbs on to transfers."""
 
-    def __init__(self, client: Client, *, park_after_s: int, links: Links | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        park_after_s: int,
+        links: Links | None = None,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
         self._client = client
+        self._now_s = now_s
         self._links = links or Links()
         self._eager = False
         self._park_after_s = park_after_s
@@ -169,6 +178,19 @@ class TemporalSagas:
 
     async def _update(self, transfer: Transfer, order: RepairOrder) -> RepairAnswer:
         note(workflow_id=transfer.workflow_id)
+        try:
+            return await self._ask(transfer, order, self._now_s())
+        except WorkflowUpdateFailedError as failed:
+            theirs_s = _time_over_there(failed)
+            if theirs_s is None:
+                raise _refusal(failed, transfer) from failed
+        # We are still here, so nothing has lapsed: our clock is behind Temporal's, which counts.
+        try:
+            return await self._ask(transfer, order, theirs_s)
+        except WorkflowUpdateFailedError as failed:
+            raise _refusal(failed, transfer) from failed
+
+    async def _ask(self, transfer: Transfer, order: RepairOrder, now_s: float) -> RepairAnswer:
         said = self._said_of(transfer)
         # with start: a workflow that was terminated or deleted hears the verb as well
         start: WithStartWorkflowOperation[Any, Any] = WithStartWorkflowOperation(
@@ -186,14 +208,12 @@ class TemporalSagas:
         try:
             answer: RepairAnswer = await self._client.execute_update_with_start_workflow(
                 order.verb.value,
-                _message(order),
+                _message(order, now_s),
                 id=order.act_id or None,
                 start_workflow_operation=start,
                 result_type=RepairAnswer,
                 rpc_timeout=policies.VERB_RPC_TIMEOUT,
             )
-        except WorkflowUpdateFailedError as failed:
-            raise _refusal(failed, transfer) from failed
         except (WorkflowUpdateRPCTimeoutOrCancelledError, RPCError, TimeoutError) as silent:
             raise WorkflowCannotRun(transfer.id) from silent
         return answer
@@ -209,15 +229,23 @@ class TemporalSagas:
         )
 
 
-def _message(order: RepairOrder) -> OperatorOrder | ResolveOrder:
+def _message(order: RepairOrder, now_s: float) -> OperatorOrder | ResolveOrder:
     """The verb, which lapses when we have given up on it: Temporal keeps what waits."""
-    until = time.time() + policies.VERB_RPC_TIMEOUT.total_seconds()
+    until = now_s + policies.VERB_RPC_TIMEOUT.total_seconds()
     if order.resolve is None:
         return OperatorOrder(order.operator, order.reason, order.dry_run, until)
     said = order.resolve
     return ResolveOrder(
         order.operator, order.reason, said.leg, said.outcome, said.evidence, order.dry_run, until
     )
+
+
+def _time_over_there(failed: WorkflowUpdateFailedError) -> float | None:
+    """Temporal's time, where the verb was refused because it seemed to have lapsed."""
+    cause = failed.cause
+    if isinstance(cause, ApplicationError) and cause.type == VERB_LAPSED and cause.details:
+        return float(cause.details[0])
+    return None
 
 
 def _refusal(failed: WorkflowUpdateFailedError, transfer: Transfer) -> Exception:

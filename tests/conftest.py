@@ -10,6 +10,7 @@ from cli.stack import EmbeddedStack, StackOptions
 
 TEST_ENV = {
     "PAYFLOW_ENV": "test",
+    "PAYFLOW_CRASH_POINTS": "true",
     "PAYFLOW_PARK_AFTER_S": "10",
     "PAYFLOW_SWEEP_INTERVAL_S": "2",
     "PAYFLOW_RECEIPT_PERIOD_S": "5",

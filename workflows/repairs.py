@@ -25,7 +25,13 @@ with workflow.unsafe.imports_passed_through():
         tombstone_of,
     )
     from temporal import names
-    from temporal.messages import Ending, OperatorOrder, ResolveOrder, TransferStory
+    from temporal.messages import (
+        VERB_LAPSED,
+        Ending,
+        OperatorOrder,
+        ResolveOrder,
+        TransferStory,
+    )
     from temporal.policies import RECORD_LANE, VERB_ANSWERS_IN
     from workflows.steps import Steps
 
@@ -248,8 +254,9 @@ async def _ask(step: Callable[[RepairActivities, A], Awaitable[R]], argument: A,
 
 def _check(order: OperatorOrder | ResolveOrder) -> None:
     operator, reason = order.operator, order.reason
-    if order.until and workflow.now().timestamp() > order.until:
-        _say_no("verb_lapsed", "whoever asked was told that nobody listens: ask again")
+    now_s = workflow.now().timestamp()
+    if order.until and now_s > order.until:
+        _say_no(VERB_LAPSED, "whoever asked was told that nobody listens: ask again", now_s)
     if not operator.strip() or not reason.strip():
         _say_no("reason_required", "say who you are (operator) and why (reason)")
     if max(len(operator), len(reason)) > LONGEST:
@@ -268,5 +275,5 @@ def _refuse(refusal: Conflict) -> NoReturn:
     _say_no(refusal.code, str(refusal))
 
 
-def _say_no(code: str, words: str) -> NoReturn:
-    raise ApplicationError(words, type=code, non_retryable=True)
+def _say_no(code: str, words: str, *details: float) -> NoReturn:
+    raise ApplicationError(words, *details, type=code, non_retryable=True)

@@ -11,9 +11,9 @@ from typing import Self
 
 from loguru import logger
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from payflow.domain.transfers import Transfer
+from payflow.storage.redis_away import REDIS_AWAY
 
 CHANNEL = "payflow:terminal"
 LOOK_FIRST_S = 0.1  # what was under way may have ended before we waited
@@ -115,7 +115,7 @@ class TerminalBell:
         return LOOK_AGAIN_S if self._listening else POLL_S
 
     async def _publish(self, transfer_ids: list[str]) -> None:
-        with suppress(RedisError, OSError):
+        with suppress(*REDIS_AWAY):
             await self._redis.publish(CHANNEL, ",".join(transfer_ids))
 
     async def _listen(self) -> None:
@@ -127,7 +127,7 @@ class TerminalBell:
                     async for message in pubsub.listen():
                         if message["type"] == "message":
                             self._look(message["data"].decode().split(","))
-            except (RedisError, OSError) as error:
+            except REDIS_AWAY as error:
                 if self._listening:
                     logger.warning("redis is away, waiters poll: {!r}", error)
             self._listening = False

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
 from payflow.domain.errors import PayflowError
 from payflow.domain.event_ports import Feed, FeedEvent
+from payflow.storage.redis_away import REDIS_AWAY
 
 FIELD = b"event"
 POLL_S = 0.25  # one indexed read of the feed per process, four times a second
@@ -46,7 +46,7 @@ class EventBus:
             if position > newest:  # a stream of books that are no more
                 await self._redis.delete(self.key)
                 position = 0
-        except (RedisError, OSError) as error:
+        except REDIS_AWAY as error:
             raise BusUnavailable(str(error)) from error
         self._may_make = position == 0
         return max(position, newest - self._max_length)
@@ -71,7 +71,7 @@ class EventBus:
                     )
                     self._may_make = False
                 added = await pipe.execute()
-        except (RedisError, OSError) as error:
+        except REDIS_AWAY as error:
             raise BusUnavailable(str(error)) from error
         if None in added:
             raise BusUnavailable("the stream is gone")
@@ -85,7 +85,7 @@ class EventBus:
             await self._redis.xread(
                 {self.key: f"{position}-0"}, count=1, block=max(1, int(within_s * 1000))
             )
-        except (RedisError, OSError):
+        except REDIS_AWAY:
             await asyncio.sleep(min(POLL_S, within_s))
 
 

@@ -1,15 +1,17 @@
 """The one place that knows the books are in MongoDB and the bell in Redis."""
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from redis.asyncio import BlockingConnectionPool, Redis
 
 from payflow.domain.api_keys import ApiKeys
 from payflow.domain.batch_ports import Batches, BatchWork
+from payflow.domain.crash_points import CrashPoints
 from payflow.domain.event_ports import Feed, News
 from payflow.domain.limits import Quotas
 from payflow.domain.observing import UNOBSERVED, Observer
@@ -41,6 +43,13 @@ from payflow.storage.books_collections import BooksCollections
 from payflow.storage.census import MongoCensus
 from payflow.storage.connection import bind_documents, open_client
 from payflow.storage.counted_quotas import CountedQuotas
+from payflow.storage.crash_points import (
+    HoldingBatches,
+    HoldingBooks,
+    HoldingTransfers,
+    clock_of,
+    points_of,
+)
 from payflow.storage.door import Door
 from payflow.storage.event_bus import EventBus
 from payflow.storage.feed import FeedCollections, MongoFeed
@@ -112,7 +121,7 @@ async def open_storage(
     Raises:
         BooksUnavailable: MongoDB does not answer. IndexesDiffer: another program's indexes.
     """
-    clock = SystemClock()
+    clock, points = clock_of(settings, SystemClock()), points_of(settings)
     async with (
         open_client(settings) as client,
         _redis(settings) as redis,
@@ -130,17 +139,18 @@ async def open_storage(
         observer.look_at(MongoCensus(collections.transfers, proofs), probes)
         timelines = client[settings.mongo_database][TimelineDocument.Settings.name]
         engine = PostingEngine(collections, clock, bell, recent, recent_wallets, observer)
+        engine.points = points
         async with AttemptLog(timelines) as attempt_log, engine:
-            books: Books = engine
+            books: Books = engine if points is None else HoldingBooks(engine, points)
             if settings.rehearsal_allowed:
-                books = RehearsingBooks(engine, rehearsal, random.random)
+                books = RehearsingBooks(books, rehearsal, random.random)
             books = NotingBooks(books, attempt_log, clock)
             yield Storage(
                 accounts=MongoAccounts(client, clock, observer),
                 api_keys=MongoApiKeys(client),
                 audit=MongoAuditLog(client, settings.mongo_database, clock),
                 batch_work=MongoBatchWork(collections),
-                batches=MongoBatches(collections, clock, books, observer),
+                batches=_batches(points)(collections, clock, books, observer),
                 books=books,
                 clock=clock,
                 feed=MongoFeed(feed_kept.feed),
@@ -158,7 +168,7 @@ async def open_storage(
                 repairs=MongoRepairs(collections, clock),
                 sign_ons=MongoSignOns(client, settings.mongo_database),
                 timelines=MongoTimelines(client, settings.mongo_database, clock),
-                transfers=MongoTransfers(
+                transfers=_transfers(points)(
                     collections,
                     clock,
                     bell,
@@ -179,6 +189,14 @@ def _redis(settings: Settings) -> Redis:
             socket_connect_timeout=REDIS_ANSWERS_IN_S,
         )
     )
+
+
+def _batches(points: CrashPoints | None) -> Callable[..., Batches]:
+    return MongoBatches if points is None else partial(HoldingBatches, points)
+
+
+def _transfers(points: CrashPoints | None) -> Callable[..., Transfers]:
+    return MongoTransfers if points is None else partial(HoldingTransfers, points)
 
 
 def _delivery_records(client: Client, clock: Clock, settings: Settings) -> DeliveryRecords:

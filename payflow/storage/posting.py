@@ -20,8 +20,9 @@ from pymongo.errors import PyMongoError
 
 from payflow.domain.batch_ledger import ItemsOrder
 from payflow.domain.batches import BatchMode
+from payflow.domain.crash_points import ITEMS, At, CrashPoint, CrashPoints
 from payflow.domain.errors import BooksUnavailable, Trouble
-from payflow.domain.ledger import LegRequest, StepAnswer
+from payflow.domain.ledger import JournalEntry, LegRequest, StepAnswer
 from payflow.domain.observing import UNOBSERVED, Observer
 from payflow.domain.ports import Clock, Origin
 from payflow.domain.transfers import TransferStatus
@@ -89,6 +90,7 @@ class PostingEngine:
         observer: Observer = UNOBSERVED,
     ) -> None:
         self._books = books
+        self.points: CrashPoints | None = None  # tests set them; else a point is this one look
         self._client = books.client
         self._clock = clock
         self._bell = bell
@@ -156,7 +158,7 @@ class PostingEngine:
                 raise BooksUnavailable
             try:
                 self._reserved = await self._items.wallets_of(order)
-                work = partial(self._items.post, order, origin)
+                work = partial(self._post_items, order, origin)
                 entries = await self._patiently(
                     partial(attempt, self._client, work),
                     UNBOUND_PATIENCE_S if order.mode is BatchMode.INDEPENDENT else ITEMS_PATIENCE_S,
@@ -322,7 +324,19 @@ class PostingEngine:
             waiting.wallet_id = wallet_of(waiting.leg.request, snapshot.transfers)
         if in_main_lane and any(self._is_kept_apart(waiting) for waiting in group):
             raise _LaneTaken
-        return await self._group.post(legs, snapshot, session)
+        posted = await self._group.post(legs, snapshot, session)
+        if self.points is not None:
+            standing = [At(leg.request.leg, leg.request.transfer_id) for leg in legs]
+            await self.points.reached(CrashPoint.INSIDE_TRANSACTION, standing)
+        return posted
+
+    async def _post_items(
+        self, order: ItemsOrder, origin: Origin, session: AsyncClientSession
+    ) -> list[JournalEntry]:
+        entries = await self._items.post(order, origin, session)
+        if self.points is not None:
+            await self.points.reached(CrashPoint.INSIDE_TRANSACTION, [At(ITEMS, order.batch_id)])
+        return entries
 
     def _is_kept_apart(self, waiting: _Waiting) -> bool:
         return waiting.wallet_id in self._lanes or waiting.wallet_id in self._reserved

@@ -20,11 +20,11 @@ from limits.aio.strategies import (
 )
 from loguru import logger
 from redis.asyncio import BlockingConnectionPool
-from redis.exceptions import RedisError
 
 from payflow.domain.limits import Quota, Verdict
 from payflow.settings import Settings
 from payflow.storage.local_quotas import LocalQuotas
+from payflow.storage.redis_away import REDIS_AWAY
 
 ANSWERS_IN_S = 0.25  # it takes 0.3 ms; a quarter of a second is a Redis that hangs
 LEFT_ALONE_S = 1.0  # how long one that did not answer is not asked again: nobody waits for it
@@ -97,7 +97,7 @@ class RedisQuotas:
             return None
         try:
             return await question()
-        except (RedisError, OSError, TimeoutError) as error:
+        except REDIS_AWAY as error:
             if time.monotonic() >= self._away_until:
                 logger.warning("quotas are counted in this process: {!r}", error)
             self._away_until = time.monotonic() + LEFT_ALONE_S
