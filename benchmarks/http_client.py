@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 from typing import cast
 
+from benchmarks.jobs import Order
+
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _HEAD_END = b"\r\n\r\n"
 _STATUS = slice(9, 12)  # of "HTTP/1.1 200 OK"
@@ -75,3 +77,18 @@ class Connection(asyncio.Protocol):
         self._received = b""
         if not self._answer.done():
             self._answer.set_result(answer)
+
+
+def rendered(order: Order, host: str) -> tuple[bytes, bytes]:
+    """The request before and behind its idempotency key, the last header."""
+    lines = [
+        f"{order.method} {order.path} HTTP/1.1",
+        f"Host: {host}",
+        f"Authorization: Bearer {order.token}",
+    ]
+    if order.body:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(order.body)}"]
+    if order.prefer:
+        lines.append(f"Prefer: {order.prefer}")
+    head = "\r\n".join([*lines, "Idempotency-Key: "])
+    return head.encode(), f"\r\n\r\n{order.body}".encode()

@@ -9,8 +9,9 @@ from dataclasses import asdict
 from itertools import count, cycle
 from time import monotonic
 
-from benchmarks.http_client import Connection
+from benchmarks.http_client import Connection, rendered
 from benchmarks.jobs import Job, Order, Tally
+from benchmarks.open_loop import OpenLoop
 
 WRONG_KEPT = 5
 
@@ -40,7 +41,7 @@ class _Run:
     async def _call(self, orders: list[Order], begins_after_s: float) -> None:
         await asyncio.sleep(begins_after_s)
         connection = await Connection.to(self._job.host, self._job.port)
-        requests = cycle([(*_rendered(order, self._job.host), order) for order in orders])
+        requests = cycle([(*rendered(order, self._job.host), order) for order in orders])
         while self._may_send():
             head, tail, order = next(requests)
             asked = monotonic()
@@ -68,27 +69,14 @@ class _Run:
             self._latencies_ms.append(round((answered - asked) * 1_000, 3))
 
 
-def _rendered(order: Order, host: str) -> tuple[bytes, bytes]:
-    """The request before and behind its idempotency key, the last header."""
-    lines = [
-        f"{order.method} {order.path} HTTP/1.1",
-        f"Host: {host}",
-        f"Authorization: Bearer {order.token}",
-    ]
-    if order.body:
-        lines += ["Content-Type: application/json", f"Content-Length: {len(order.body)}"]
-    if order.prefer:
-        lines.append(f"Prefer: {order.prefer}")
-    head = "\r\n".join([*lines, "Idempotency-Key: "])
-    return head.encode(), f"\r\n\r\n{order.body}".encode()
-
-
 async def main() -> None:
     """Do jobs until stdin ends, which it does when whoever started us is gone."""
     run = secrets.token_hex(6)
     keys = (f"bench-{run}-{number}" for number in count())
     while line := await asyncio.to_thread(sys.stdin.readline):
-        tally = await _Run(Job.from_line(line), keys).tally()
+        job = Job.from_line(line)
+        doing = OpenLoop(job, keys) if job.stages else _Run(job, keys)
+        tally = await doing.tally()
         sys.stdout.write(json.dumps(asdict(tally)) + "\n")
         sys.stdout.flush()
 

@@ -23,6 +23,7 @@ class Options:
     in_flight: int = 100
     batch: int = BATCH_OF_THE_MARK
     proven: int = PROOF_OF_THE_MARK
+    overload_seconds: float = 60.0
 
     @property
     def brisk_seconds(self) -> float:
@@ -43,6 +44,7 @@ QUICK = replace(
     kills=1,
     batch=600,
     proven=20_000,
+    overload_seconds=5.0,
 )
 # What the marks of memory and history are set for.
 SOAK_TRANSFERS = 50_000

@@ -20,6 +20,7 @@ from benchmarks.sections import (
     latency,
     memory,
     observability,
+    overload,
     posting,
     proof,
     reading,
@@ -39,6 +40,7 @@ SECTIONS = (
     "hot-workers",
     "recovery",
     "webhooks",
+    "overload",
     "proof",
     "start",
 )
@@ -85,6 +87,9 @@ class Run:
                     await self._take("batches", lambda: batch_kills.measure(ground))
             if "webhooks" in self.wanted:
                 await self._webhooks(load)
+            if "overload" in self.wanted:
+                async with self._ground("overload", ALL_IN_ONE, load) as ground:
+                    await self._take("overload", lambda: overload.measure(ground))
             if "proof" in self.wanted:
                 async with self._ground("proof", ALL_IN_ONE, load) as ground:
                     await self._take("proof", lambda: proof.measure(ground))

@@ -8,8 +8,8 @@ import pytest
 from benchmarks.__main__ import _options, _parser
 from benchmarks.batching import TOO_MUCH, Carried, Request, net_minor, payments, with_one_impossible
 from benchmarks.books import strayed_minor
+from benchmarks.http_client import rendered
 from benchmarks.jobs import Job, Order, Tally
-from benchmarks.load import _rendered
 from benchmarks.options import FULL, QUICK, SOAK_TRANSFERS, Options
 from benchmarks.orders import dealt, into_one, out_of_one, spread
 from benchmarks.rounds import by_turns
@@ -82,7 +82,7 @@ def test_a_tally_counts_what_was_answered_inside_its_time() -> None:
 
 
 def test_a_request_has_its_key_last_and_its_length_in_bytes() -> None:
-    head, tail = _rendered(Order("POST", "/v1/x", "token", "", '{"a": 1}', "wait=30"), "host")
+    head, tail = rendered(Order("POST", "/v1/x", "token", "", '{"a": 1}', "wait=30"), "host")
 
     assert head.startswith(b"POST /v1/x HTTP/1.1\r\n")
     assert head.endswith(b"\r\nIdempotency-Key: ")
