@@ -19,6 +19,7 @@ CHANNEL = "payflow:terminal"
 LOOK_FIRST_S = 0.1  # what was under way may have ended before we waited
 POLL_S = 0.1  # while Redis is away
 LOOK_AGAIN_S = 1.0  # while Redis is there: a message can still be lost with a connection
+CANCEL_AGAIN_S = 0.5
 RECONNECT_S = 0.5
 MAX_PUBLISHING = 100  # messages on their way to Redis; past that waiters poll
 
@@ -58,10 +59,9 @@ class TerminalBell:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._listener is not None:
-            self._listener.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._listener
+        while self._listener is not None and not self._listener.done():
+            self._listener.cancel()  # again: a client's clean-up can take the word for itself
+            await asyncio.wait({self._listener}, timeout=CANCEL_AGAIN_S)
         for task in self._publishing:
             task.cancel()
 
