@@ -73,7 +73,7 @@ class RedisQuotas:
         if verdict is None:
             return self._local.take(quota, key)
         if verdict.passed:
-            self._keep(name, _Block(size - 1, time.monotonic() + BLOCK_LIVES_S, verdict))
+            self._keep(name, size - 1, verdict)
         elif size > 1:  # the last few singly
             verdict = await self._asked(lambda: _take(self._counter, quota, key, 1)) or verdict
         return verdict
@@ -103,8 +103,13 @@ class RedisQuotas:
             self._away_until = time.monotonic() + LEFT_ALONE_S
             return None
 
-    def _keep(self, name: tuple[str, str], block: _Block) -> None:
-        self._blocks[name] = block
+    def _keep(self, name: tuple[str, str], left: int, verdict: Verdict) -> None:
+        """Keep a block, beside what another request fetched while this one's was on its way."""
+        now = time.monotonic()
+        other = self._blocks.get(name)
+        if other is not None and now < other.until:
+            left += other.left
+        self._blocks[name] = _Block(left, now + BLOCK_LIVES_S, verdict)
         self._blocks.move_to_end(name)
         if len(self._blocks) > MAX_BLOCKS:
             self._blocks.popitem(last=False)
