@@ -107,7 +107,7 @@ def test_every_way_to_fail_is_told_with_its_codes(call: str) -> None:
 
 def test_a_code_that_no_call_gives_is_not_in_the_table() -> None:
     anywhere = {"route_not_found", "method_not_allowed"} | {
-        *("headers_too_large", "request_timeout", "target_too_long"),
+        *("headers_too_large", "request_timeout"),
     }
     told = {
         code
