@@ -44,7 +44,8 @@ test: install ## Run the tests against the real parts, three files at a time
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 chaos: install ## The crash matrix (writes docs/proof.md), long storms, a bank, a model, repairs, resets
-	PAYFLOW_STORM=$(STORM) $(BIN)/pytest tests/chaos tests/stuck tests/bank tests/model tests/e2e/test_resets.py -rP
+	PAYFLOW_STORM=$(STORM) $(BIN)/pytest tests/chaos tests/stuck tests/bank tests/model tests/e2e/test_resets.py \
+	  tests/e2e/test_races.py -rP
 
 planted: install ## Plant bugs one after the other: each must turn its tests red
 	PAYFLOW_STORM=long $(BIN)/pytest tests/planted -rP

@@ -33,7 +33,7 @@ class Weather:
     seed: int = int(os.environ.get("PAYFLOW_STORM_SEED", "20261122"))
 
 
-SHORT = Weather(120, 16, 16, worker_kills=1, api_kills=1, snapshots=20)
+SHORT = Weather(60, 8, 8, worker_kills=1, api_kills=1, snapshots=20)
 LONG = Weather(2_000, 50, 32, worker_kills=5, api_kills=3, snapshots=100)
 WEATHER = LONG if os.environ.get("PAYFLOW_STORM") == "long" else SHORT
 OPENING_BALANCE = 1_000

@@ -26,16 +26,17 @@ from tests.webhooks.receivers import Receiver, Request, hanging, receiver, refus
 
 LONG = os.environ.get("PAYFLOW_STORM") == "long"
 SEED = int(os.environ.get("PAYFLOW_STORM_SEED", "20261122"))
-TRANSFERS = 500 if LONG else 40
+TRANSFERS = 500 if LONG else 24
 CLIENTS = 6
-EVERY_S = 0.6  # where lateness is compared, a client's pause: ten transfers a second altogether
+# where lateness is compared, a client's pause: ten transfers a second altogether
+EVERY_S = 0.6 if LONG else 0.1
 WARM_UP = 12
 # two refusals, and the 5 s and 5 min after them in 0.05 s and 3 s
 PACED = {**TEST_ENV, "PAYFLOW_WEBHOOK_RETRY_PACE": "0.01"}
 LAYOUTS = {"pair": TWO_OF_EACH, "single": ALL_IN_ONE}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def paced(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[EmbeddedStack]:
