@@ -57,13 +57,21 @@ async def test_one_that_ended_otherwise_is_lost(ground: Ground, player: Player) 
     assert (await _cell(ground, other)).lost
 
 
-@pytest.mark.parametrize(("wanted", "which"), [(+1, "lost"), (-1, "doubled")])
+@pytest.mark.parametrize(
+    ("whose", "wanted", "which"),
+    [
+        ("destination", +1, "lost"),
+        ("destination", -1, "doubled"),
+        ("source", +1, "doubled"),
+        ("source", -1, "lost"),
+    ],
+)
 async def test_a_wallet_with_too_little_or_too_much_is_seen(
-    ground: Ground, player: Player, wanted: int, which: str
+    ground: Ground, player: Player, whose: str, wanted: int, which: str
 ) -> None:
     item = player.items[0]
-    payee = item.body["destination_wallet_id"]
-    balances = {**item.balances, payee: item.balances[payee] + wanted}
+    wallet = item.body[f"{whose}_wallet_id"]
+    balances = {**item.balances, wallet: item.balances[wallet] + wanted}
     cell = await _cell(ground, replace(player, items=[replace(item, balances=balances)]))
     assert [bool(cell.lost), bool(cell.doubled)] == [which == "lost", which == "doubled"]
 

@@ -21,7 +21,7 @@ TWO_HOURS_S = 7_200.0
 SLOW_S, SLOW_FOR_S = 0.25, 3.0
 UNHEARD_FOR_S = 0.5  # the server does what it was sent, and its answer is lost
 STEPS_DOWN_FOR_S, CATCHES_UP_IN_S = 5, 1
-ZOMBIE_AFTER_S = 2.5  # past the 2 s of a fast attempt
+ZOMBIE_AFTER_S = 11.0  # past the 2 s of a fast attempt and the 10 s of a durable one
 LATE_WRITE_S = 0.5  # what a zombie writes has arrived
 
 KILLED = {
@@ -154,6 +154,10 @@ async def _twice(
 async def _zombie(
     ground: Ground, run: Run, players: Sequence[Player], there: dict[Hold, int]
 ) -> AsyncIterator[None]:
+    """They write after their time-out, and after others have done what they were about to do.
+
+    A batch's attempt is given a minute; other processes take its items well before that.
+    """
     holds = list(there)
     ground.orders.give(holds, once=True)  # their next attempts pass them by
     await asyncio.sleep(ZOMBIE_AFTER_S)

@@ -97,8 +97,9 @@ async def _judge_item(ground: Ground, item: Item, cell: Cell) -> None:
     for wallet, balance in item.balances.items():
         holds = (await database.wallets.find_one({"_id": wallet}) or {}).get("balance")
         if holds != balance:
-            excess = holds is not None and holds > balance
-            (cell.doubled if excess else cell.lost).append(f"{wallet} holds {holds}, not {balance}")
+            # a second debit takes what a second credit brings
+            twice = holds is not None and (holds < balance) == (wallet == source)
+            (cell.doubled if twice else cell.lost).append(f"{wallet} holds {holds}, not {balance}")
     told = await _told(ground, transfer)
     _compare(
         cell, f"the feed of {name}", Counter(told), Counter(range(1, transfer["sequence"] + 1))
