@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
+from cli.stack import EmbeddedStack
 from tests.chaos.fault_proxy import FaultProxy
 from tests.chaos.matrix.ground import Ground, ground_on, proxied_stack, three_member_stack
 from tests.chaos.matrix.plan import ON_THE_WIRE, Fault, Run, Shape, runs, seed
@@ -49,21 +50,28 @@ def record() -> Iterator[Record]:
 
 
 @pytest.fixture(scope="module")
+def shared(request: pytest.FixtureRequest) -> EmbeddedStack | None:
+    """The stack that other tests use; none where runs have their own."""
+    return None if LONG else request.getfixturevalue("pair")
+
+
+@pytest.fixture(scope="module")
 async def ground(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    shared: EmbeddedStack | None,
 ) -> AsyncIterator[Ground]:
     """The stack of the runs that are played this time, with a parked transfer for each."""
     kind, folder = request.param, tmp_path_factory.mktemp("matrix")
     played = [run for run in _played(request) if _ground_of(run) == kind]
     async with AsyncExitStack() as opened:
         proxies: dict[str, FaultProxy] = {}
-        if kind == "proxied":
+        if shared is not None:
+            stack, played = shared, []
+        elif kind == "proxied":
             stack, proxies = await opened.enter_async_context(proxied_stack(folder))
-        elif kind == "three":
-            stack = await opened.enter_async_context(three_member_stack(folder))
         else:
-            stack = request.getfixturevalue("pair")
-            played = []
+            stack = await opened.enter_async_context(three_member_stack(folder))
         yield await opened.enter_async_context(ground_on(stack, played, proxies))
 
 
