@@ -135,10 +135,11 @@ async def _reset(client: Client, workflow_id: str, run_id: str, event_id: int) -
 
 
 async def _every_byte(database: Database) -> dict[str, dict[str, bytes]]:
+    """All of the books but how often workers met at a wallet, which is no money."""
     return {
         name: {
             str(document["_id"]): bson.encode(document)
-            async for document in database[name].find({})
+            async for document in database[name].find({}, {"contended": False})
         }
         for name in BOOKS
     }
