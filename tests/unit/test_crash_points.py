@@ -138,7 +138,16 @@ def test_without_the_setting_there_are_no_points_and_the_clock_is_the_machines(
 def test_the_setting_is_for_tests_alone(env: Environment) -> None:
     assert Settings(env=Environment.TEST, crash_points=True).crash_points
     keys = SecretStr('{"keys": [{}]}')
-    secrets = {"jwt_keys": keys, "webhook_keys": keys, "proof_keys": keys}
-    assert not Settings(env=env, **secrets).crash_points
+
+    def settings(*, crash_points: bool) -> Settings:
+        return Settings(
+            env=env,
+            jwt_keys=keys,
+            webhook_keys=keys,
+            proof_keys=keys,
+            crash_points=crash_points,
+        )
+
+    assert not settings(crash_points=False).crash_points
     with pytest.raises(ValidationError, match="only PAYFLOW_ENV=test"):
-        Settings(env=env, **secrets, crash_points=True)
+        settings(crash_points=True)
