@@ -16,6 +16,7 @@ from api.metering import Metering
 from api.middleware import RequestContext
 from api.openapi import DESCRIPTION, TAGS, TITLE, install_openapi, operation_id
 from api.parts import Parts
+from api.saga_pressure import SagaPressure
 from api.security_headers import SecurityHeaders, open_to_origins
 from api.streams import Streams
 from api.tracing import traced
@@ -89,6 +90,7 @@ def create_app(
         InFlight,
         at_most=settings.max_in_flight,
         bearable_s=settings.bearable_delay_s,
+        sagas=parts.saga_pressure,
         observer=storage.observer,
     )
     app.add_middleware(Metering, observer=storage.observer)
@@ -177,6 +179,7 @@ def _parts(
             storage.receipts, keys, storage.clock, period_s=settings.receipt_period_s
         ),
         rehearsal=storage.rehearsal,
+        saga_pressure=SagaPressure(settings.max_unfinished, settings.bearable_delay_s),
         sagas=sagas,
         sessions=sessions,
         sign_on=SignOn(

@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.pressure import TICK_S, AdaptiveLimit
 from api.problems import problem_of
+from api.saga_pressure import SagaPressure, answered
 from payflow.domain.limits import Overloaded
 from payflow.domain.observing import UNOBSERVED, Observer
 
@@ -45,6 +46,7 @@ class InFlight:
         app: what is behind it.
         at_most: requests under way, waiting ones among them.
         bearable_s: standing delay of the event loop above which fewer are worked on.
+        sagas: knows whether another transfer can be borne.
         observer: is told of those refused.
     """
 
@@ -53,9 +55,11 @@ class InFlight:
         app: ASGIApp,
         at_most: int,
         bearable_s: float | None = None,
+        sagas: SagaPressure | None = None,
         observer: Observer = UNOBSERVED,
     ) -> None:
         self._app = app
+        self._sagas = sagas or SagaPressure(at_most, None)
         self._at_most = at_most
         self._limit = AdaptiveLimit(at_most, bearable_s)
         self._watches = bearable_s is None  # nothing to look at, then
@@ -69,7 +73,8 @@ class InFlight:
             await self._app(scope, receive, send)
             return
         self._watch()
-        if self.under_way >= self._at_most or self.working >= self._limit.now:
+        full = self.under_way >= self._at_most or self.working >= self._limit.now
+        if full or not self._sagas.lets_in(scope):
             self._observer.overloaded()
             await problem_of(scope, Overloaded())(scope, receive, send)
             return
@@ -84,6 +89,7 @@ class InFlight:
             await self._app(scope, receive, send_noting_streams)
         finally:
             place.leave()
+            answered(scope)
 
     def _watch(self) -> None:
         """Look at the loop's delay from the first request on."""

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.saga_pressure import SagaPressure
 from api.streams import Streams
 from payflow.auth.admission import Admission
 from payflow.auth.api_keys import KeyRing
@@ -51,6 +52,7 @@ class Parts:
     proofs: Proofs
     receipts: Receipts
     rehearsal: Rehearsal
+    saga_pressure: SagaPressure
     sagas: Sagas
     sessions: Sessions
     sign_on: SignOn

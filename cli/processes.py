@@ -13,6 +13,7 @@ from loguru import logger
 from temporalio.client import Client
 
 from cli.observed import observed
+from cli.standstill import standstill_told
 from payflow.auth.statements import load_statement_keys
 from payflow.proof.receipts import Receipts
 from payflow.settings import Settings
@@ -103,9 +104,13 @@ async def _process(settings: Settings, role: str) -> AsyncIterator[tuple[Storage
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with observed(settings, role) as observer, open_storage(settings, observer) as storage:
-        logger.info("{} runs as pid {}", role, os.getpid())
-        yield storage, stop
+    with standstill_told():
+        async with (
+            observed(settings, role) as observer,
+            open_storage(settings, observer) as storage,
+        ):
+            logger.info("{} runs as pid {}", role, os.getpid())
+            yield storage, stop
         logger.info("{} stops", role)
 
 

@@ -1,5 +1,6 @@
 """Transfers: accepted, read and listed."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -81,6 +82,9 @@ async def make_transfer(
     if wait_s is not None:
         rest(request.scope)
     transfer = await _set_off(ask, written.thing, request_id, wait_s)
+    if not written.replayed:
+        until_ended = partial(ask.transfers.wait_terminal, transfer.id)
+        ask.saga_pressure.watch(request.scope, transfer, until_ended)
     status = 201 if transfer.status.is_terminal else 202
     return answer(transfer_object(transfer), status, _headers(written, wait_s))
 
