@@ -15,10 +15,11 @@ from math import inf
 
 from starlette.types import Scope
 
-from api.pressure import FEWEST, LESS
+from api.pressure import LESS
 from payflow.domain.errors import PayflowError
 from payflow.domain.transfers import Transfer
 
+FEWEST = 16  # a worker's group commit and lanes want company: with fewer it does less, not sooner
 INTERVAL_S = 0.5
 MORE = 1.2  # an interval, while sagas are quick: from the fewest to a hundred within 6 s
 TIMES = 5  # a saga's bearable time, in the loop's bearable delays

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 from starlette.types import Scope
 
-from api.pressure import FEWEST
-from api.saga_pressure import INTERVAL_S, TIMES, SagaLimit, SagaPressure, answered
+from api.saga_pressure import FEWEST, INTERVAL_S, TIMES, SagaLimit, SagaPressure, answered
 from payflow.domain.errors import BooksUnavailable
 from payflow.domain.transfers import Transfer, TransferStatus
 from tests import fakes
