@@ -20,8 +20,9 @@ from payflow.domain.errors import PayflowError
 from payflow.domain.transfers import Transfer
 
 FEWEST = 16  # a worker's group commit and lanes want company: with fewer it does less, not sooner
+AT_FIRST = 2 * FEWEST  # nobody knows yet what it can do; at 20 ms each these are 1,600 a second
 INTERVAL_S = 0.5
-MORE = 1.2  # an interval, while sagas are quick: from the fewest to a hundred within 6 s
+MORE = 1.2  # an interval, while sagas are quick and half of the places are taken
 TIMES = 5  # a saga's bearable time, in the loop's bearable delays
 FOLLOWED_FOR_S = 10.0  # who takes longer is held up by something else, and takes no place for it
 CALL = ("POST", "/v1/transfers")
@@ -43,8 +44,9 @@ class SagaLimit:
         self._most = most
         self._bearable_s = bearable_s
         self._now = now
-        self._exact = float(most)
+        self._exact = float(min(most, AT_FIRST))
         self._least_s = inf
+        self._peak = 0
         self._ends_at = now() + INTERVAL_S
 
     @property
@@ -55,16 +57,16 @@ class SagaLimit:
     def learn(self, took_s: float, under_way: int) -> None:
         """Take into account that one ended, while so many were under way."""
         self._least_s = min(self._least_s, took_s)
+        self._peak = max(self._peak, under_way)
         if self._now() < self._ends_at:
             return
-        if self._least_s <= self._bearable_s:
+        interval_s = INTERVAL_S
+        if self._least_s > self._bearable_s:
+            self._exact = max(min(FEWEST, self._most), min(self._exact, under_way) * LESS)
+            interval_s += self._least_s  # those under way began before this was decided
+        elif 2 * self._peak >= self._exact:
             self._exact = min(self._most, self._exact * MORE + 1)
-        else:
-            fewest = min(FEWEST, self._most)
-            self._exact = max(fewest, min(self._exact, under_way) * LESS)
-        # those under way began before this was decided: what they take says nothing of it
-        pause_s = INTERVAL_S if self._least_s <= self._bearable_s else self._least_s + INTERVAL_S
-        self._least_s, self._ends_at = inf, self._now() + pause_s
+        self._least_s, self._peak, self._ends_at = inf, 0, self._now() + interval_s
 
 
 class SagaPlace:

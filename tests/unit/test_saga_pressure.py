@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 import pytest
 from starlette.types import Scope
 
-from api.saga_pressure import FEWEST, INTERVAL_S, TIMES, SagaLimit, SagaPressure, answered
+from api.pressure import LESS
+from api.saga_pressure import AT_FIRST, FEWEST, INTERVAL_S, TIMES, SagaLimit, SagaPressure, answered
 from payflow.domain.errors import BooksUnavailable
 from payflow.domain.transfers import Transfer, TransferStatus
 from tests import fakes
@@ -25,29 +26,41 @@ class Clock:
 
 
 def taught(limit: SagaLimit, clock: Clock, took_s: float, intervals: int) -> int:
+    """So many intervals in which all places were taken and each saga took so long."""
     for _ in range(intervals):
-        limit.learn(took_s, 100)
+        limit.learn(took_s, limit.places)
         clock.at += took_s + INTERVAL_S
-        limit.learn(took_s, min(100, limit.places))
+        limit.learn(took_s, limit.places)
     return limit.places
 
 
-def test_the_limit_falls_to_a_few_while_all_take_long_and_comes_back() -> None:
+def test_the_limit_rises_while_they_are_quick_and_falls_to_a_few_while_all_take_long() -> None:
     clock = Clock()
     limit = SagaLimit(MOST, BEARABLE_S, clock)
 
-    assert limit.places == MOST
-    assert taught(limit, clock, 2.0, 1) == 70
+    assert limit.places == AT_FIRST
+    assert taught(limit, clock, 0.02, 20) == MOST
+    assert taught(limit, clock, 2.0, 1) == MOST * LESS
     assert taught(limit, clock, 2.0, 20) == FEWEST
-    assert taught(limit, clock, 0.02, 12) > 40
+    assert taught(limit, clock, 0.02, 12) > 4 * FEWEST
+
+
+def test_it_does_not_rise_while_nobody_needs_it() -> None:
+    clock = Clock()
+    limit = SagaLimit(MOST, BEARABLE_S, clock)
+    for _ in range(50):
+        limit.learn(0.02, AT_FIRST // 2 - 1)
+        clock.at += INTERVAL_S
+
+    assert limit.places == AT_FIRST
 
 
 def test_some_that_are_held_up_prove_nothing() -> None:
     clock = Clock()
     limit = SagaLimit(MOST, BEARABLE_S, clock)
     for _ in range(50):
-        limit.learn(9.0, 100)
-        limit.learn(0.02, 100)
+        limit.learn(9.0, limit.places)
+        limit.learn(0.02, limit.places)
         clock.at += INTERVAL_S
 
     assert limit.places == MOST
@@ -78,8 +91,7 @@ def simulated(bearable_s: float, per_second: int, capacity: int = 40, seconds: i
             took_s = clock.at - queue.popleft()
             limit.learn(took_s, len(queue))
             run.served += 1
-            if clock.at > 10:
-                run.late_s.append(took_s)
+            run.late_s.append(took_s)
     return run
 
 
