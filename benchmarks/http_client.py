@@ -46,6 +46,11 @@ class Connection(asyncio.Protocol):
         self._transport.write(request)
         return await self._answer
 
+    @property
+    def is_open(self) -> bool:
+        """Whether neither end has closed it."""
+        return self._transport is not None and not self._transport.is_closing()
+
     def close(self) -> None:
         """Close it."""
         if self._transport is not None:

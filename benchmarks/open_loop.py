@@ -53,6 +53,8 @@ class OpenLoop:
         self._told.append((round(due_s, 4), round(took_ms, 3), status))
 
     async def _answered(self, request: bytes) -> int:
+        while self._idle and not self._idle[-1].is_open:
+            self._idle.pop()  # the server closes what lay idle
         try:
             connection = (
                 self._idle.pop()
