@@ -6,6 +6,7 @@ checkpoint finds it moved, and nothing of it counts.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -30,7 +31,9 @@ from payflow.storage.relay_lease import PLACE
 from payflow.storage.transactions import in_transaction, translated
 
 FULL_EVERY = timedelta(days=7)
-FOLDED_AT_ONCE = 4_000  # changes, and then the checkpoint moves: about 1,000 legs, 0.3 s
+FOLDED_AT_ONCE = 600  # changes, and then the checkpoint moves: about 150 legs
+AT_REST = 2.0  # for each second of work: the process and MongoDB have others to serve
+LONGEST_REST_S = 1.0
 BREATHE_EVERY = 50  # commits, and then others of this process have a turn
 FOUND_AT_MOST = 100  # findings a pass remembers: enough to see what is wrong, whatever is wrong
 
@@ -92,7 +95,9 @@ class Passes:
             await leave_mark(self._database, mark)
             async for commits in _together(changes.until(mark)):
                 if state.token is not None:
+                    begun = time.monotonic()
                     state = await self._fold(state, commits)
+                    await _rest(begun)
             if changes.mark is None:
                 raise StreamLost
             return state, changes.mark
@@ -131,8 +136,10 @@ class Passes:
         if state.token is None:
             return keys, found
         async for fold in Memory(self._database, state.generation).due():
+            begun = time.monotonic()
             keys |= fold.touched
             found += await self._compare(mark.time, fold)
+            await _rest(begun)
         place = await first_at(self._database, mark.time, RELAY, {"filter": {"_id": PLACE}})
         if place is not None and (place["position"], place["hash"]) != (
             state.end.position,
@@ -182,14 +189,21 @@ class Passes:
         )
 
 
+async def _rest(begun: float) -> None:
+    """Let others work for as long as is due after what was begun then."""
+    await asyncio.sleep(min(LONGEST_REST_S, AT_REST * (time.monotonic() - begun)))
+
+
 async def _together(commits: AsyncIterator[Commit]) -> AsyncIterator[list[Commit]]:
     """Commits in lots of about ``FOLDED_AT_ONCE`` changes."""
     lot: list[Commit] = []
+    changes = 0
     async for commit in commits:
         lot.append(commit)
-        if sum(len(one.changes) for one in lot) >= FOLDED_AT_ONCE:
+        changes += len(commit.changes)
+        if changes >= FOLDED_AT_ONCE:
             yield lot
-            lot = []
+            lot, changes = [], 0
     if lot:
         yield lot
 
