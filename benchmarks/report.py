@@ -40,10 +40,10 @@ METHOD = """## Method
 - Events are timed from their `created_at` to their first arrival at a listener on loopback, which
   takes `PAYFLOW_ENV=test`. The load is paced, the same beside a hanging and a failing subscriber
   as alone.
-- Overload is an open loop: requests are sent when they are due, whatever became of those before, and
-  their latency counts from then. Sustainable is the largest of 0.9, 0.75, 0.6 and 0.45 of what the
-  callers of the closed loop get at which nobody is refused for 10 s. Everything accepted must have
-  ended, and nothing else may have been made, or the section fails.
+- Overload is an open loop: requests are sent when they are due, whatever became of those before,
+  and their latency counts from then. Sustainable is the largest of 0.9, 0.75, 0.6 and 0.45 of
+  what the callers of the closed loop get at which nobody is refused for 10 s. Everything accepted
+  must have ended, and nothing else may have been made, or the section fails.
 - A long past is written in bulk: documents as the books would have them, without their Temporal
   histories and without their places in the feed. Both stacks run while either is measured.
 - Memory is what the kernel counts as resident. CPU is user and system time of all threads, from
