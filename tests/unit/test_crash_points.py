@@ -138,6 +138,7 @@ def test_without_the_setting_there_are_no_points_and_the_clock_is_the_machines(
 def test_the_setting_is_for_tests_alone(env: Environment) -> None:
     assert Settings(env=Environment.TEST, crash_points=True).crash_points
     keys = SecretStr('{"keys": [{}]}')
-    assert not Settings(env=env, jwt_keys=keys, webhook_keys=keys).crash_points
+    all_keys = {"jwt_keys": keys, "webhook_keys": keys, "proof_keys": keys}
+    assert not Settings(env=env, **all_keys).crash_points
     with pytest.raises(ValidationError, match="only PAYFLOW_ENV=test"):
-        Settings(env=env, jwt_keys=keys, webhook_keys=keys, crash_points=True)
+        Settings(env=env, crash_points=True, **all_keys)
