@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr, ValidationError
@@ -138,7 +139,7 @@ def test_without_the_setting_there_are_no_points_and_the_clock_is_the_machines(
 def test_the_setting_is_for_tests_alone(env: Environment) -> None:
     assert Settings(env=Environment.TEST, crash_points=True).crash_points
     keys = SecretStr('{"keys": [{}]}')
-    all_keys = {"jwt_keys": keys, "webhook_keys": keys, "proof_keys": keys}
+    all_keys: dict[str, Any] = {"jwt_keys": keys, "webhook_keys": keys, "proof_keys": keys}
     assert not Settings(env=env, **all_keys).crash_points
     with pytest.raises(ValidationError, match="only PAYFLOW_ENV=test"):
         Settings(env=env, crash_points=True, **all_keys)
