@@ -1,6 +1,8 @@
 """What people are told when something is refused, word for word, and the code programs get."""
 
+from payflow.domain import api_keys as k
 from payflow.domain import errors as e
+from payflow.domain import limits as q
 from payflow.domain import repair_errors as r
 from payflow.domain import webhook_errors as w
 from payflow.domain.webhooks import ALL_EVENTS, EVENT_TYPES
@@ -66,8 +68,27 @@ def told() -> dict[e.PayflowError, str]:
     }
 
 
+MINUTE = q.Verdict(q.Quota("orders", 600, 60), False, 0, 2.1)
+
+
+def told_at_the_door() -> dict[e.PayflowError, str]:
+    """What a program reads whose key or whose quota is at its end."""
+    return {
+        k.ApiKeyInvalid(): "The API key is not one that we gave out.",
+        k.ApiKeyInvalid("is for pf_live_"): "The API key is for pf_live_.",
+        k.ApiKeyExpired(): "The API key has expired; make a new one.",
+        k.ApiKeyRevoked(): "The API key was revoked; make a new one.",
+        k.ScopeRequired(k.Scope.WALLETS_READ): "This call needs the scope wallets:read.",
+        k.ScopeRequired(None): "This call is for signed-in people, not for API keys.",
+        k.ApiKeyExpiryInvalid(366): "expires_at must lie in the future, at most 366 days ahead.",
+        k.ApiKeyLimitReached(9): "A user has at most 9 API keys that open something; revoke one.",
+        q.RateLimited(MINUTE): "No more than 600 in 60 s (orders); try again in 3 s.",
+        q.Overloaded(): "Too many requests are under way here; try again.",
+    }
+
+
 def test_a_refusal_says_what_is_wrong() -> None:
-    for error, words in told().items():
+    for error, words in (told() | told_at_the_door()).items():
         assert str(error) == words
 
 
@@ -82,5 +103,6 @@ def test_some_codes_are_those_of_what_they_are_about() -> None:
 def test_some_refusals_carry_their_facts() -> None:
     missing = e.NotFound("wallet", "wal_1")
     assert (missing.kind, missing.subject_id) == ("wallet", "wal_1")
+    assert q.RateLimited(MINUTE).verdict == MINUTE
     illegal = e.IllegalMove("trf_1", "debit", "")
     assert (illegal.subject_id, illegal.leg) == ("trf_1", "debit")
