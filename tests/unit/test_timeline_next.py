@@ -87,7 +87,6 @@ AGAIN = "the credit is tried again in 3 s, as attempt 4"
             "parked: waits for an operator; by itself the credit is being tried, attempt 4",
         ),
     ],
-    ids=str,
 )
 def test_what_is_next_says_how_long_and_whom_it_waits_for(
     viewer: Principal, pending: PendingStep, flagged: bool, what: str

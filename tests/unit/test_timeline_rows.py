@@ -207,7 +207,6 @@ def test_an_act_at_the_close_is_told_and_one_after_it_is_not() -> None:
         ({"actor": "usr_OPERATOR", "reason": "a letter"}, None),
         ({"reason": "a rehearsal"}, None),
     ],
-    ids=str,
 )
 def test_who_went_past_us_is_told_once(noted: dict[str, str], row: str | None) -> None:
     agreed = ActOnTransfer(at(15), "resolve", "usr_OPERATOR", "why", "refunded", "usr_SECOND")
@@ -271,7 +270,6 @@ def test_what_led_to_an_answer_stands_before_it_and_what_followed_after() -> Non
         ),
         ({"status": DeliveryStatus.CANCELLED}, [" 35 delivery cancelled", ""]),
     ],
-    ids=str,
 )
 def test_a_delivery_nobody_tried_yet_says_why(fields: dict[str, object], rows: list[str]) -> None:
     told = read_by(OPERATOR, record(deliveries=[delivery(PAYER, **fields)]))
