@@ -4,7 +4,10 @@ from payflow.domain import api_keys as k
 from payflow.domain import errors as e
 from payflow.domain import limits as q
 from payflow.domain import repair_errors as r
+from payflow.domain import sign_on as s
 from payflow.domain import webhook_errors as w
+from payflow.domain.proof_ports import ProofPending
+from payflow.domain.receipt_errors import TransferNotTerminal
 from payflow.domain.webhooks import ALL_EVENTS, EVENT_TYPES
 
 
@@ -87,8 +90,25 @@ def told_at_the_door() -> dict[e.PayflowError, str]:
     }
 
 
+def told_by_others() -> dict[e.PayflowError, str]:
+    """What a provider's answer, a proof or a receipt that is not there yet comes to."""
+    return {
+        s.SignOnStateInvalid(): "This sign-in was not begun here, was used, or took too long; "
+        "begin anew.",
+        s.SignOnRefused("not today"): "The provider did not sign you in: not today.",
+        s.SignOnTokenInvalid("its nonce"): "The provider's answer is not valid: its nonce.",
+        s.SignOnNotOperator(): "The provider does not name you among the operators.",
+        s.SignOnEmailUnverified(): "The provider has not verified your email address.",
+        s.SignOnOff(): "No provider is set to sign in with; use POST /v1/auth/login.",
+        s.SignOnUnavailable(): "The provider to sign in with does not answer; try again.",
+        ProofPending(): "The books are being proved for the first time; ask again in a minute.",
+        TransferNotTerminal("trf_1", "debited"): "Transfer trf_1 has not ended (debited); ask "
+        "again when it has.",
+    }
+
+
 def test_a_refusal_says_what_is_wrong() -> None:
-    for error, words in (told() | told_at_the_door()).items():
+    for error, words in (told() | told_at_the_door() | told_by_others()).items():
         assert str(error) == words
 
 
