@@ -75,8 +75,17 @@ MINUTE = q.Verdict(q.Quota("orders", 600, 60), False, 0, 2.1)
 
 
 def told_at_the_door() -> dict[e.PayflowError, str]:
-    """What a program reads whose key or whose quota is at its end."""
+    """What one reads whose token, key or quota is at its end."""
     return {
+        e.TokenExpired(): "The access token has expired; get a new one with the refresh token.",
+        e.TokenWrongType(): "This is a refresh token; send the access token.",
+        e.InvalidCredentials(): "The email address or the password is wrong.",
+        e.AccountDeactivated(): "This account is deactivated.",
+        e.RefreshTokenInvalid(): "The refresh token is not valid; sign in again.",
+        e.RefreshTokenExpired(): "The refresh token has expired; sign in again.",
+        e.RefreshTokenReused(): "This refresh token was used before, so its session has been "
+        "ended; sign in again.",
+        e.RefreshTokenRevoked(): "The session of this refresh token has ended; sign in again.",
         k.ApiKeyInvalid(): "The API key is not one that we gave out.",
         k.ApiKeyInvalid("is for pf_live_"): "The API key is for pf_live_.",
         k.ApiKeyExpired(): "The API key has expired; make a new one.",
