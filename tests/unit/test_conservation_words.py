@@ -358,3 +358,19 @@ def test_places_that_do_not_follow_or_tell_otherwise_are_named(told: Commits) ->
         words = found(folded([*told[:2], [replace(first, fields=hollow)]]))
         assert words[0] == broken.format(1)
         assert words[1].startswith("FEED_TELLS_THE_JOURNAL")
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_a_wallet_may_be_spent_to_the_last_cent(told: Commits, left: int) -> None:
+    entry, moved, wallet = told[1]
+    fold = Fold(wallets={ALICE: WalletSum(100 + left, 0, "USD")})
+    fold.take(told[0])
+    fold.take([says(entry, balance_after=left), moved, says(wallet, balance=left)])
+    assert (fold.found, fold.wallets[ALICE].balance) == ([], left)
+
+
+def test_every_transfer_that_was_accepted_is_counted(told: Commits) -> None:
+    init, created = told[0]
+    second = says(init, _id="trf_TWO:init", transfer_id="trf_TWO")
+    fold = folded([told[0], [second, replace(created, key="trf_TWO")]])
+    assert (fold.found, fold.accepted, set(fold.transfers)) == ([], 2, {TRANSFER, "trf_TWO"})
