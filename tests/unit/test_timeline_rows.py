@@ -6,9 +6,17 @@ from datetime import timedelta
 import pytest
 
 from payflow.domain.attempts import AttemptEnd, Lane
+from payflow.domain.ports import Origin
 from payflow.domain.timeline import tell, timeline_object
 from payflow.domain.timeline_ports import ActOnTransfer, PendingStep, TimelineRecord, Told
-from payflow.domain.timeline_rows import SETTLES_WITHIN, Row, RowKind, closed_at, row_object
+from payflow.domain.timeline_rows import (
+    SETTLES_WITHIN,
+    Row,
+    RowKind,
+    closed_at,
+    ordinary_attempts,
+    row_object,
+)
 from payflow.domain.users import Principal
 from payflow.domain.webhooks import Attempt, DeliveryStatus
 from tests.fakes import START
@@ -228,6 +236,15 @@ def test_a_step_whose_attempt_failed_goes_on_from_that_failure() -> None:
     attempts = [failed, hanging, of_another, after_it]
     told = read_by(OPERATOR, record(attempts=attempts))
     assert " 14 attempt credit #1 applied (6 ms) | fast lane" in told
+
+
+def test_an_ordinary_attempt_is_the_one_the_journal_names_and_else_the_first() -> None:
+    told = record()
+    journal = list(told.journal)
+    journal[1] = replace(journal[1], origin=Origin("transfer/x", "run-0", "1", 2))
+    journal[3] = replace(journal[3], origin=Origin())
+    attempts = ordinary_attempts(replace(told, journal=journal))
+    assert [one.key for one in attempts] == [("run-0", "1", 2), ("run-1", "2", 1), ("", "", 1)]
 
 
 def test_a_step_takes_no_time_when_nothing_stands_before_it() -> None:
