@@ -158,8 +158,10 @@ class Fold:
     def _open(self, change: Change) -> None:
         self.touched.add(change.key)
         self.wallets[change.key] = WalletSum(currency=str(change.fields.get("currency")))
-        if any(change.fields.get(name) for name in ("balance", "sequence", "held")):
-            detail = f"was opened with {change.fields.get('balance')}, which no entry posted"
+        names = ("balance", "sequence", "held")
+        told = {name: change.fields[name] for name in names if change.fields.get(name)}
+        if told:
+            detail = f"was opened with {_words(told)}, which no entry posted"
             self._find(Invariant.CHANGES_HAVE_ENTRIES, change.key, detail)
 
     def _post(self, entry: Entry) -> None:
@@ -186,8 +188,8 @@ class Fold:
         due = {"balance": self.wallets[key].balance, "sequence": self.wallets[key].sequence}
         spoilt = [name for name in ("held", "currency") if name in says]
         if spoilt or any(says.get(name) != due[name] for name in due):
-            told = {name: says.get(name) for name in (*due, *spoilt)}
-            detail = f"says {_words(told)}; its entries come to {_words(due)}"
+            told = {n: says[n] for n in (*due, *spoilt) if says.get(n) is not None}
+            detail = f"says {_words(told) or 'nothing new'}; its entries come to {_words(due)}"
             self._find(Invariant.CHANGES_HAVE_ENTRIES, key, detail)
 
     # transfers
@@ -248,9 +250,9 @@ class Fold:
         spoilt = [name for name in _FIXED if name in claimed and not new]
         due = {name: getattr(kept, name) for name in _MOVED} if kept is not None else {}
         if stepped != ("sequence" in told) or spoilt or any(told[n] != due.get(n) for n in told):
-            detail = f"says {_words({**told, **{n: claimed[n] for n in spoilt}}) or 'nothing new'}"
-            told_due = _words(due) if stepped or due else "none"
-            self._find(Invariant.CHANGES_HAVE_ENTRIES, key, f"{detail}; its entries say {told_due}")
+            says = _words({**told, **{n: claimed[n] for n in spoilt}}) or "nothing new"
+            detail = f"says {says}; its entries say {_words(due) or 'nothing'}"
+            self._find(Invariant.CHANGES_HAVE_ENTRIES, key, detail)
         if kept is not None and kept.status in _ENDED:
             del self.transfers[key]
 

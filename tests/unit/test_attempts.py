@@ -1,5 +1,6 @@
 """What workers note and what histories count, put together without losing or doubling one."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -61,6 +62,20 @@ def test_a_history_alone_tells_every_attempt() -> None:
     assert starts == pytest.approx([0, 0.6, 1.7, 3.8])
 
 
+def test_a_reckoned_attempt_is_the_last_ones_in_all_but_time_and_end() -> None:
+    last = attempt(2, 1.0004, outcome="voided", settles=True)
+    (first, told) = CountedActivity(last, START, PACE, "ConnectionError: away").attempts()
+    assert told is last
+    # of the second that went by, half is the pause before the second attempt
+    assert first == attempt(
+        1,
+        ended_at=START + timedelta(milliseconds=500),
+        failure="ConnectionError: away",
+        settles=True,
+        reckoned=True,
+    )
+
+
 def test_an_attempt_that_is_only_due_is_not_told_as_made() -> None:
     told = counted(3, 2.0, due=True).attempts()
     assert [one.number for one in told] == [1, 2]
@@ -79,6 +94,21 @@ def test_what_was_noted_holds_over_what_a_history_reckons() -> None:
     told = put_together([noted], [counted(3, 2.0), counted(3, 2.0)])
     assert [one.number for one in told] == [1, 2, 3]
     assert told[1] == noted
+
+
+def test_every_step_that_a_history_counts_is_told() -> None:
+    another = counted(1, 1.0)
+    another = replace(another, last=replace(another.last, activity_id="4"))
+    told = put_together([], [counted(1, 0.5), another])
+    assert [one.activity_id for one in told] == ["3", "4"]
+
+
+def test_attempts_of_one_moment_stand_in_the_order_of_their_steps() -> None:
+    """Numbers as numbers; what has none comes first."""
+    at_once = [attempt(n, activity_id=name) for name in ("10", "9", "x") for n in (2, 1)]
+    told = put_together(at_once, [])
+    places = [(one.activity_id, one.number) for one in told]
+    assert places == [("x", 1), ("x", 2), ("9", 1), ("9", 2), ("10", 1), ("10", 2)]
 
 
 def test_runs_of_one_workflow_are_kept_apart() -> None:

@@ -1,5 +1,6 @@
 """Transfers, webhooks, batches and rehearsals as the contract spells them, field by field."""
 
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256
@@ -32,6 +33,17 @@ ERROR, REJECT = FaultType.ERROR, FaultType.REJECT
 def test_a_moment_is_told_in_utc() -> None:
     elsewhere = datetime(2026, 1, 1, 2, 0, 0, 1_999, timezone(timedelta(hours=2)))
     assert rfc3339(elsewhere) == "2026-01-01T00:00:00.001Z"
+
+
+def test_a_moment_is_told_in_utc_wherever_the_machine_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        told = rfc3339(START)
+    time.tzset()
+    assert told == AT
 
 
 def test_a_transfer_field_by_field() -> None:
@@ -179,6 +191,15 @@ def test_a_rejection_is_drawn_once_from_transfer_and_step() -> None:
     assert not Simulation(False, (above,)).rejects("trf_1", Leg.DEBIT)
     assert not Simulation(True, (FaultRule(Leg.DEBIT, ERROR),)).rejects("trf_1", Leg.DEBIT)
     assert not Simulation(True, (FaultRule(Leg.CREDIT, REJECT),)).rejects("trf_1", Leg.DEBIT)
+
+
+def test_a_rehearsal_of_one_transfer_leaves_the_others_alone() -> None:
+    refused = FaultRule(Leg.DEBIT, REJECT, transfer_ids=("trf_1",))
+    struck = FaultRule(Leg.DEBIT, ERROR, transfer_ids=("trf_1",))
+    rules = Simulation(True, (refused, struck))
+    for transfer_id, fault in (("trf_1", ERROR), ("trf_2", None)):
+        assert rules.rejects(transfer_id, Leg.DEBIT) is (fault is not None)
+        assert rules.fault(transfer_id, Leg.DEBIT, FaultPhase.BEFORE, 0.0) is fault
 
 
 def test_an_error_strikes_in_its_phase_below_its_rate() -> None:

@@ -71,6 +71,13 @@ def test_the_text_says_all_and_does_not_depend_on_the_order(document: dict[str, 
     assert canonical_json(dict(reversed(document.items()))) == text
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_json_cannot_say_is_never_hashed(value: float) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        canonical_json({"amount": value})
+    assert canonical_json({"amount": 1}) == b'{"amount":1}'
+
+
 def chained(count: int) -> list[dict[str, Any]]:
     documents, previous = [], GENESIS
     for position in range(1, count + 1):

@@ -1,8 +1,13 @@
 """What people are told when something is refused, word for word, and the code programs get."""
 
+from payflow.domain import api_keys as k
 from payflow.domain import errors as e
+from payflow.domain import limits as q
 from payflow.domain import repair_errors as r
+from payflow.domain import sign_on as s
 from payflow.domain import webhook_errors as w
+from payflow.domain.proof_ports import ProofPending
+from payflow.domain.receipt_errors import TransferNotTerminal
 from payflow.domain.webhooks import ALL_EVENTS, EVENT_TYPES
 
 
@@ -66,8 +71,53 @@ def told() -> dict[e.PayflowError, str]:
     }
 
 
+MINUTE = q.Verdict(q.Quota("orders", 600, 60), False, 0, 2.1)
+
+
+def told_at_the_door() -> dict[e.PayflowError, str]:
+    """What one reads whose token, key or quota is at its end."""
+    return {
+        e.TokenExpired(): "The access token has expired; get a new one with the refresh token.",
+        e.TokenWrongType(): "This is a refresh token; send the access token.",
+        e.InvalidCredentials(): "The email address or the password is wrong.",
+        e.AccountDeactivated(): "This account is deactivated.",
+        e.RefreshTokenInvalid(): "The refresh token is not valid; sign in again.",
+        e.RefreshTokenExpired(): "The refresh token has expired; sign in again.",
+        e.RefreshTokenReused(): "This refresh token was used before, so its session has been "
+        "ended; sign in again.",
+        e.RefreshTokenRevoked(): "The session of this refresh token has ended; sign in again.",
+        k.ApiKeyInvalid(): "The API key is not one that we gave out.",
+        k.ApiKeyInvalid("is for pf_live_"): "The API key is for pf_live_.",
+        k.ApiKeyExpired(): "The API key has expired; make a new one.",
+        k.ApiKeyRevoked(): "The API key was revoked; make a new one.",
+        k.ScopeRequired(k.Scope.WALLETS_READ): "This call needs the scope wallets:read.",
+        k.ScopeRequired(None): "This call is for signed-in people, not for API keys.",
+        k.ApiKeyExpiryInvalid(366): "expires_at must lie in the future, at most 366 days ahead.",
+        k.ApiKeyLimitReached(9): "A user has at most 9 API keys that open something; revoke one.",
+        q.RateLimited(MINUTE): "No more than 600 in 60 s (orders); try again in 3 s.",
+        q.Overloaded(): "Too many requests are under way here; try again.",
+    }
+
+
+def told_by_others() -> dict[e.PayflowError, str]:
+    """What a provider's answer, a proof or a receipt that is not there yet comes to."""
+    return {
+        s.SignOnStateInvalid(): "This sign-in was not begun here, was used, or took too long; "
+        "begin anew.",
+        s.SignOnRefused("not today"): "The provider did not sign you in: not today.",
+        s.SignOnTokenInvalid("its nonce"): "The provider's answer is not valid: its nonce.",
+        s.SignOnNotOperator(): "The provider does not name you among the operators.",
+        s.SignOnEmailUnverified(): "The provider has not verified your email address.",
+        s.SignOnOff(): "No provider is set to sign in with; use POST /v1/auth/login.",
+        s.SignOnUnavailable(): "The provider to sign in with does not answer; try again.",
+        ProofPending(): "The books are being proved for the first time; ask again in a minute.",
+        TransferNotTerminal("trf_1", "debited"): "Transfer trf_1 has not ended (debited); ask "
+        "again when it has.",
+    }
+
+
 def test_a_refusal_says_what_is_wrong() -> None:
-    for error, words in told().items():
+    for error, words in (told() | told_at_the_door() | told_by_others()).items():
         assert str(error) == words
 
 
@@ -82,5 +132,6 @@ def test_some_codes_are_those_of_what_they_are_about() -> None:
 def test_some_refusals_carry_their_facts() -> None:
     missing = e.NotFound("wallet", "wal_1")
     assert (missing.kind, missing.subject_id) == ("wallet", "wal_1")
+    assert q.RateLimited(MINUTE).verdict == MINUTE
     illegal = e.IllegalMove("trf_1", "debit", "")
     assert (illegal.subject_id, illegal.leg) == ("trf_1", "debit")

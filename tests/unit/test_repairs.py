@@ -1,7 +1,9 @@
 """What a verb would post is what it then posts, and the books balance whatever was resolved."""
 
+import re
 from collections import defaultdict
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -9,11 +11,19 @@ from hypothesis import strategies as st
 from temporalio.exceptions import ApplicationError
 
 from payflow.domain.errors import NothingToRetry, TransferTerminal
-from payflow.domain.ledger import Leg, LegRequest, SettledOutside, Snapshot, decide, leg_from
+from payflow.domain.ledger import (
+    Leg,
+    LegRequest,
+    SettledOutside,
+    Snapshot,
+    Tombstone,
+    decide,
+    leg_from,
+)
 from payflow.domain.ports import Origin
 from payflow.domain.repair_errors import LegNotPending
 from payflow.domain.repairs import RepairOrder, Resolution, Resolve, Verb, plan, tombstone_of
-from payflow.domain.transfers import Transfer, TransferStatus
+from payflow.domain.transfers import FailureCode, Transfer, TransferStatus
 from payflow.domain.wallets import WalletStatus
 from temporal import wording
 from temporal.queries import SAVED, by_wallet
@@ -117,12 +127,42 @@ def _balances(books: InMemoryBooks, opening: int) -> None:
 def test_nothing_is_planned_for_what_has_ended(status: TransferStatus) -> None:
     books = books_of_two()
     books.transfers[TRANSFER] = _in(books, status)
-    with pytest.raises(TransferTerminal):
+    with pytest.raises(TransferTerminal, match=rf"^Transfer {TRANSFER} has ended \({status}\)\.$"):
         plan(Verb.REFUND, TRANSFER, None, snapshot_of(books), START)
-    with pytest.raises(NothingToRetry):
+    with pytest.raises(NothingToRetry, match=f"^Transfer {TRANSFER} has no step"):
         plan(Verb.RETRY, TRANSFER, None, snapshot_of(books), START)
     books.transfers[TRANSFER] = _in(books, TransferStatus.INITIATED)
     assert plan(Verb.RETRY, TRANSFER, None, snapshot_of(books), START)
+
+
+async def test_a_leg_is_resolved_only_while_it_is_waited_for() -> None:
+    books = books_of_two()
+    await _walked(books, 1)
+    refused = f"^Transfer {TRANSFER} does not wait for its refund: it waits for its credit\\.$"
+    with pytest.raises(LegNotPending, match=refused):
+        plan(Verb.RESOLVE, TRANSFER, GIVEN_BACK, snapshot_of(books), START)
+    assert plan(Verb.RESOLVE, TRANSFER, NEVER_CAME, snapshot_of(books), START)
+
+
+async def test_a_preview_says_what_would_stand_in_the_books_and_names_nobody() -> None:
+    books = books_of_two()
+    await _walked(books, 1)
+    later = START + timedelta(hours=1)
+    voided, sent_home = plan(Verb.REFUND, TRANSFER, None, snapshot_of(books), later)
+    assert (voided.leg, sent_home.leg) == (Leg.CREDIT, Leg.REFUND)
+    assert voided.tombstone == Tombstone(FailureCode.CANCELLED_BY_OPERATOR, "", "")
+    assert voided.answer.code is FailureCode.CANCELLED_BY_OPERATOR
+    assert sent_home.transfer.completed_at == later
+    vouched, posted = plan(Verb.RESOLVE, TRANSFER, VOUCHED, snapshot_of(books), later)
+    assert (vouched.leg, posted.leg) == (Leg.CREDIT, Leg.POST)
+    assert vouched.outside == SettledOutside("bank reference 42", "", "", "")
+    assert posted.outside is None
+
+
+def test_who_gives_the_money_back_and_why_stands_at_the_leg() -> None:
+    tombstone = tombstone_of("usr_A", "the payer called")
+    assert tombstone.code is FailureCode.CANCELLED_BY_OPERATOR
+    assert (tombstone.actor, tombstone.reason) == ("usr_A", "the payer called")
 
 
 def _in(books: InMemoryBooks, status: TransferStatus) -> Transfer:
@@ -130,24 +170,32 @@ def _in(books: InMemoryBooks, status: TransferStatus) -> Transfer:
 
 
 @pytest.mark.parametrize(
-    ("leg", "outcome", "evidence"),
+    ("leg", "outcome", "evidence", "why"),
     [
-        (Leg.DEBIT, Resolution.SETTLED_OUTSIDE, "a letter"),
-        (Leg.POST, Resolution.SETTLED_OUTSIDE, "a letter"),
-        (Leg.REFUND, Resolution.NOT_DONE, "a letter"),
-        (Leg.CREDIT, Resolution.NOT_DONE, "  "),
+        (Leg.DEBIT, Resolution.SETTLED_OUTSIDE, "a letter", "leg must be credit or refund"),
+        (Leg.POST, Resolution.SETTLED_OUTSIDE, "a letter", "leg must be credit or refund"),
+        (
+            Leg.REFUND,
+            Resolution.NOT_DONE,
+            "a letter",
+            "a refund cannot be 'not_done': the money has to go somewhere",
+        ),
+        (Leg.CREDIT, Resolution.NOT_DONE, "  ", "evidence must say where this can be seen"),
     ],
 )
-def test_a_resolution_that_makes_no_sense(leg: Leg, outcome: Resolution, evidence: str) -> None:
-    with pytest.raises(ValueError, match=r"leg|refund|evidence"):
+def test_a_resolution_that_makes_no_sense(
+    leg: Leg, outcome: Resolution, evidence: str, why: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(why)}$"):
         Resolve(leg, outcome, evidence)
     assert Resolve(Leg.CREDIT, Resolution.NOT_DONE, "a letter")
 
 
 def test_only_resolve_says_what_to_resolve() -> None:
-    with pytest.raises(ValueError, match="resolve"):
+    why = "^resolve, and only resolve, says of which leg and how$"
+    with pytest.raises(ValueError, match=why):
         RepairOrder(Verb.REFUND, "usr_A", "why", "act_1", VOUCHED)
-    with pytest.raises(ValueError, match="resolve"):
+    with pytest.raises(ValueError, match=why):
         RepairOrder(Verb.RESOLVE, "usr_A", "why", "act_1")
     assert RepairOrder(Verb.RESOLVE, "usr_A", "why", "act_1", VOUCHED)
 

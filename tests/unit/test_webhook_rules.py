@@ -1,7 +1,9 @@
 """Who gets which event, under which id, and when it is tried again."""
 
+from base64 import b32encode
 from dataclasses import replace
 from datetime import timedelta
+from hashlib import sha256
 
 import pytest
 from hypothesis import given
@@ -52,6 +54,17 @@ def test_a_deliverys_id_is_made_of_event_and_endpoint_and_sorts_by_the_event() -
     assert one < lowest_id(Prefix.DELIVERY, START + timedelta(milliseconds=1))
 
 
+def test_a_deliverys_id_is_the_same_in_every_version_of_this_program() -> None:
+    """Else an event that is handed over again after an upgrade would be delivered twice."""
+    event = "evt_01KDVE0A4Q5J7TP7S8R9VWXYZ3"
+    bits = sha256(f"{event}>whe_1".encode()).digest()[:10]
+    crockford = str.maketrans(
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    )
+    tail = b32encode(bits).decode().translate(crockford)
+    assert delivery_id(event, "whe_1") == f"whd_01KDVE0A4Q{tail}"
+
+
 @pytest.mark.parametrize(
     ("endpoint", "event", "wanted"),
     [
@@ -62,6 +75,7 @@ def test_a_deliverys_id_is_made_of_event_and_endpoint_and_sorts_by_the_event() -
         (replace(ENDPOINT, status=EndpointStatus.PAUSED), happened(), True),
         (replace(ENDPOINT, status=EndpointStatus.DISABLED), happened(), False),
         (replace(ENDPOINT, created_at=START + timedelta(seconds=59)), happened(), True),
+        (replace(ENDPOINT, created_at=START + timedelta(seconds=60)), happened(), True),
         (replace(ENDPOINT, created_at=START + timedelta(seconds=61)), happened(), False),
         (ENDPOINT, replace(happened(), endpoint_id="whe_2"), False),
         (
@@ -94,6 +108,11 @@ def test_a_wait_is_the_schedules_or_what_was_asked_for_if_longer(
     assert wait_s >= usual_s * 0.9 - 1e-6
     assert wait_s >= min(asked_s or 0, MAX_RETRY_AFTER_S)
     assert wait_s <= max(usual_s * 1.1, min(asked_s or 0, MAX_RETRY_AFTER_S)) + 1e-6
+
+
+def test_a_rehearsal_goes_at_its_own_pace() -> None:
+    assert wait_before_next(1, 0.5, None, pace=0.01) == pytest.approx(0.05)
+    assert wait_before_next(1, 0.5, 3, pace=0.01) == 3
 
 
 def test_after_ten_attempts_there_is_no_next() -> None:
