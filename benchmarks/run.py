@@ -88,7 +88,8 @@ class Run:
             if "webhooks" in self.wanted:
                 await self._webhooks(load)
             if "overload" in self.wanted:
-                async with self._ground("overload", ALL_IN_ONE, load) as ground:
+                more = overload.AS_IN_PRODUCTION
+                async with self._ground("overload", ALL_IN_ONE, load, more=more) as ground:
                     await self._take("overload", lambda: overload.measure(ground))
             if "proof" in self.wanted:
                 async with self._ground("proof", ALL_IN_ONE, load) as ground:

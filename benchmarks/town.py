@@ -66,6 +66,7 @@ def production_environment() -> dict[str, str]:
         "PAYFLOW_RATE_LIMIT_TRANSFERS": "1000000/second",
         "PAYFLOW_RATE_LIMIT_USER": "1000000/second",
         "PAYFLOW_RATE_LIMIT_ANONYMOUS": "1000000/second",
+        "PAYFLOW_OVERLOAD_DELAY_S": "0",
     }
 
 

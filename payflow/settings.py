@@ -166,10 +166,11 @@ class Settings(SignOnSettings, BaseSettings):
 
     overload_delay_s: float | None = Field(
         None,
-        gt=0,
+        ge=0,
         le=10,
-        description="While a process's work begins later than this, it works on fewer requests "
-        "at once (503 above). Empty: 0.05 in production, never in dev and test.",
+        description="While a process's work begins later than this, or transfers take five times "
+        "as long, it takes on less at once (503 above). 0: never. Empty: 0.05 in production, "
+        "never in dev and test.",
     )
 
     event_bus_length: int = Field(
@@ -383,7 +384,8 @@ class Settings(SignOnSettings, BaseSettings):
     def bearable_delay_s(self) -> float | None:
         """Standing delay of the event loop that is overload; None never looks."""
         production = self.env is Environment.PRODUCTION
-        return self.overload_delay_s or (_BEARABLE_S if production else None)
+        default = _BEARABLE_S if production else None
+        return default if self.overload_delay_s is None else self.overload_delay_s or None
 
     @property
     def rehearsal_allowed(self) -> bool:

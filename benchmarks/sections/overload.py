@@ -14,6 +14,7 @@ from benchmarks.orders import Orders, spread
 from benchmarks.outcome import Outcome
 from cli.ports import LOOPBACK
 
+AS_IN_PRODUCTION = {"PAYFLOW_OVERLOAD_DELAY_S": ""}  # where no other section is refused anything
 TIMES = 4
 # Of what callers get who wait for each other: at all of it a queue never ends. The largest share
 # at which nobody is refused for so long is what can be sustained.

@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import httpx
+from pydantic import SecretStr
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
@@ -74,6 +75,20 @@ def test_nothing_is_found_where_nothing_is_looked_for() -> None:
 def test_production_looks_and_a_test_does_not() -> None:
     assert Settings(env=Environment.TEST).bearable_delay_s is None
     assert Settings(overload_delay_s=0.1).bearable_delay_s == 0.1
+    assert Settings(overload_delay_s=0).bearable_delay_s is None
+    assert _in_production(None).bearable_delay_s == 0.05
+    assert _in_production(0).bearable_delay_s is None
+
+
+def _in_production(overload_delay_s: float | None) -> Settings:
+    keys = SecretStr('{"keys": [{}]}')
+    return Settings(
+        env=Environment.PRODUCTION,
+        jwt_keys=keys,
+        webhook_keys=keys,
+        proof_keys=keys,
+        overload_delay_s=overload_delay_s,
+    )
 
 
 async def test_an_overloaded_loop_refuses_some_serves_the_rest_and_recovers() -> None:
