@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 MASK = "<masked>"
@@ -9,6 +10,10 @@ _KNOWN_AT_LEAST = 8  # a shorter "secret" would blot out half of the line
 
 _WORDS = r"pass(?:word|wd|phrase)|secret|token|authorization|api[_-]?key|private[_-]?key|cookie"
 _NAMED = re.compile(_WORDS, re.IGNORECASE)
+# What one of the patterns below needs: most lines have none of it, and are not looked at again.
+_HINT = re.compile(
+    rf"""://|@|bearer|basic|eyj|pfr_|whsec_|\$argon2|["']d["']|{_WORDS}""", re.IGNORECASE
+)
 # Order matters: what stands before an @ in an address of a server is no email.
 _PATTERNS = (
     (re.compile(r"(\w://)[^\s/@]+@"), rf"\1{MASK}@"),
@@ -43,6 +48,8 @@ class Mask:
         """The text without what nobody may read in a log."""
         if self._known is not None:
             text = self._known.sub(MASK, text)
+        if not _HINT.search(text):
+            return text
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
         return text
@@ -50,7 +57,7 @@ class Mask:
     def fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """The fields, each value masked by its name or by its form."""
         return {
-            name: MASK if _NAMED.search(name) else self._value(value)
+            name: MASK if _is_secret(name) else self._value(value)
             for name, value in fields.items()
         }
 
@@ -58,3 +65,9 @@ class Mask:
         if value is None or isinstance(value, int | float):
             return value
         return self.text(str(value))
+
+
+@lru_cache(maxsize=256)
+def _is_secret(name: str) -> bool:
+    """Whether a field of this name is masked whatever it holds."""
+    return _NAMED.search(name) is not None
