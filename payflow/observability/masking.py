@@ -57,8 +57,7 @@ class Mask:
     def fields(self, fields: Mapping[str, Any]) -> dict[str, Any]:
         """The fields, each value masked by its name or by its form."""
         return {
-            name: MASK if _is_secret(name) else self._value(value)
-            for name, value in fields.items()
+            name: MASK if _is_secret(name) else self._value(value) for name, value in fields.items()
         }
 
     def _value(self, value: object) -> object:
