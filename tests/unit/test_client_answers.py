@@ -5,7 +5,7 @@ from typing import Any, get_origin, get_type_hints
 import pytest
 from pydantic import BaseModel
 
-from api.v1 import answers as served
+from api.v1 import answers, proof, receipts
 from payflow.client import answers as received
 
 
@@ -13,6 +13,7 @@ def pairs() -> list[tuple[str, type[BaseModel], Any]]:
     """Every answer both sides have, by its name: ``WalletAnswer`` and ``Wallet``."""
     models = {
         name.removesuffix("Answer"): kind
+        for served in (answers, proof, receipts)
         for name, kind in vars(served).items()
         if isinstance(kind, type) and issubclass(kind, BaseModel) and name.endswith("Answer")
     }
@@ -26,7 +27,16 @@ def pairs() -> list[tuple[str, type[BaseModel], Any]]:
 def test_most_answers_have_a_type_on_both_sides() -> None:
     names = {name for name, _, _ in pairs()}
 
-    assert {"User", "Wallet", "Tokens", "Registration", "Transfer", "Batch"} <= names
+    assert {
+        "User",
+        "Wallet",
+        "Tokens",
+        "Registration",
+        "Transfer",
+        "Batch",
+        "Receipt",
+        "Inclusion",
+    } <= names
 
 
 @pytest.mark.parametrize(("name", "model", "typed"), pairs(), ids=lambda it: str(it)[:20])
