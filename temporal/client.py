@@ -29,11 +29,16 @@ async def connect(
         lazy: connect at the first call; such a client starts workflows but runs no worker.
         observer: is told of every attempt at an activity of the client's workers.
     """
+    converter = data_converter(settings)
+    has_codec = converter.payload_codec is not None
     return await Client.connect(
         settings.temporal_address,
         namespace=settings.temporal_namespace,
-        data_converter=data_converter(settings),
-        header_codec_behavior=HeaderCodecBehavior.CODEC,  # nothing to do where there is none
+        data_converter=converter,
+        # without a codec the SDK would walk through every header for nothing
+        header_codec_behavior=(
+            HeaderCodecBehavior.CODEC if has_codec else HeaderCodecBehavior.NO_CODEC
+        ),
         interceptors=interceptors(settings, observer),
         lazy=lazy,
         keep_alive_config=KEEP_ALIVE,

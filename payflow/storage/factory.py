@@ -54,6 +54,7 @@ from payflow.storage.door import Door
 from payflow.storage.event_bus import EventBus
 from payflow.storage.feed import FeedCollections, MongoFeed
 from payflow.storage.identity import SystemClock
+from payflow.storage.memory import Memory
 from payflow.storage.noting import NotingBooks
 from payflow.storage.posting import PostingEngine
 from payflow.storage.probes import MongoProbe, RedisProbe
@@ -61,8 +62,6 @@ from payflow.storage.proof_documents import ProofDocument
 from payflow.storage.proofs import MongoProofs
 from payflow.storage.quotas import open_quotas
 from payflow.storage.receipts import MongoReceipts
-from payflow.storage.recent import RecentTransfers
-from payflow.storage.recent_wallets import RecentWallets
 from payflow.storage.refresh_tokens import MongoRefreshTokens
 from payflow.storage.rehearsal import MongoRehearsal
 from payflow.storage.rehearsing import RehearsingBooks
@@ -133,12 +132,12 @@ async def open_storage(
         feed_kept = FeedCollections.of(client, settings.mongo_database)
         bus = EventBus(redis, settings.mongo_database, settings.event_bus_length)
         rehearsal = MongoRehearsal()
-        recent, recent_wallets = RecentTransfers(), RecentWallets()
+        memory = Memory.of(collections)
         probes: tuple[Probe, ...] = (MongoProbe(client), RedisProbe(redis))
         proofs = client[settings.mongo_database][ProofDocument.Settings.name]
         observer.look_at(MongoCensus(collections.transfers, proofs), probes)
         timelines = client[settings.mongo_database][TimelineDocument.Settings.name]
-        engine = PostingEngine(collections, clock, bell, recent, recent_wallets, observer)
+        engine = PostingEngine(collections, clock, bell, memory, observer)
         engine.points = points
         async with AttemptLog(timelines) as attempt_log, engine:
             books: Books = engine if points is None else HoldingBooks(engine, points)
@@ -173,10 +172,10 @@ async def open_storage(
                     clock,
                     bell,
                     Door(collections.transfers, settings.max_unfinished),
-                    recent,
+                    memory,
                     observer,
                 ),
-                wallets=MongoWallets(collections, clock, recent_wallets, observer),
+                wallets=MongoWallets(collections, clock, memory, observer),
             )
 
 

@@ -30,6 +30,7 @@ from payflow.storage.bell import TerminalBell
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.idle_transactions import end_idle_transactions
 from payflow.storage.marks import park_transfer
+from payflow.storage.memory import Memory
 from payflow.storage.posting_group import (
     GuessedSnapshot,
     OriginatedLeg,
@@ -38,8 +39,6 @@ from payflow.storage.posting_group import (
     wallet_of,
 )
 from payflow.storage.posting_items import PostingItems
-from payflow.storage.recent import RecentTransfers
-from payflow.storage.recent_wallets import RecentWallets
 from payflow.storage.transactions import (
     JITTER_S,
     WriteConflict,
@@ -85,8 +84,7 @@ class PostingEngine:
         books: BooksCollections,
         clock: Clock,
         bell: TerminalBell,
-        recent: RecentTransfers,
-        recent_wallets: RecentWallets,
+        memory: Memory,
         observer: Observer = UNOBSERVED,
     ) -> None:
         self._books = books
@@ -95,9 +93,9 @@ class PostingEngine:
         self._clock = clock
         self._bell = bell
         self._observer = observer
-        self._recent = recent
-        self._recent_wallets = recent_wallets
-        self._group = PostingGroup(books, clock, recent, recent_wallets)
+        self._recent = memory.transfers
+        self._recent_wallets = memory.wallets
+        self._group = PostingGroup(books, clock, memory.transfers, memory.wallets)
         self._items = PostingItems(books, clock)
         self._one_order = asyncio.Lock()
         self._reserved: frozenset[str] = frozenset()

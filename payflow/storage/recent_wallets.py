@@ -30,13 +30,20 @@ class RecentWallets:
         for entry in entries:
             if entry.change is None:
                 continue
-            wallet_id = entry.change.wallet_id
-            self._kept.pop(wallet_id, None)
-            self._kept[wallet_id] = replace(
-                snapshot.wallets[wallet_id],
-                balance=entry.change.balance_after,
-                sequence=entry.change.wallet_sequence,
+            self.keep(
+                replace(
+                    snapshot.wallets[entry.change.wallet_id],
+                    balance=entry.change.balance_after,
+                    sequence=entry.change.wallet_sequence,
+                )
             )
+
+    def keep(self, committed: Wallet) -> None:
+        """Keep the wallet as a commit left it, unless a later commit was heard of before."""
+        known = self._kept.pop(committed.id, committed)
+        if known.sequence > committed.sequence:
+            committed = known
+        self._kept[committed.id] = committed
         while len(self._kept) > MOST:
             self._kept.popitem(last=False)
 

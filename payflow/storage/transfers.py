@@ -44,13 +44,10 @@ from payflow.storage.mapping import (
     to_transfer,
     to_wallet,
 )
+from payflow.storage.memory import Memory
 from payflow.storage.pages import page_of
-from payflow.storage.recent import RecentTransfers
 from payflow.storage.transactions import translated
 from payflow.storage.visibility import visible_to, whatever_is_of
-
-PURSES_KEPT = 10_000  # some 3 MB
-_PURSE = {"owner_id": 1, "currency": 1}
 
 
 class MongoTransfers:
@@ -62,7 +59,7 @@ class MongoTransfers:
         clock: Clock,
         bell: TerminalBell,
         door: Door,
-        recent: RecentTransfers,
+        memory: Memory,
         observer: Observer = UNOBSERVED,
     ) -> None:
         self._books = books
@@ -70,9 +67,9 @@ class MongoTransfers:
         self._door = door
         self._clock = clock
         self._bell = bell
-        self._recent = recent
+        self._recent = memory.transfers
         self._acceptance = Acceptance(books)
-        self._purses: dict[str, Purse] = {}
+        self._purses = memory.purses
 
     async def accept(self, order: TransferOrder, claim: IdempotencyClaim) -> Written[Transfer]:
         """Write the transfer and its ``:init`` document, or find what the key stands for."""
@@ -169,19 +166,10 @@ class MongoTransfers:
         await self._acceptance.write(init, from_transfer(transfer))
 
     async def _named(self, order: TransferOrder) -> tuple[Purse | None, Purse | None]:
-        """The wallets the order names, in one round trip, or from memory."""
-        names = [order.source_wallet_id, order.destination_wallet_id or ""]
-        unknown = [name for name in names if name and name not in self._purses]
-        if unknown:
-            found = self._books.wallets.find({"_id": {"$in": unknown}}, _PURSE)
-            async for fields in found:
-                self._keep(Purse(fields["_id"], fields["owner_id"], fields["currency"]))
-        return self._purses.get(names[0]), self._purses.get(names[1])
-
-    def _keep(self, purse: Purse) -> None:
-        while len(self._purses) >= PURSES_KEPT:
-            del self._purses[next(iter(self._purses))]
-        self._purses[purse.id] = purse
+        """The wallets the order names."""
+        source, destination = order.source_wallet_id, order.destination_wallet_id or ""
+        found = await self._purses.of(filter(None, (source, destination)))
+        return found.get(source), found.get(destination)
 
     async def _wallet_of_email(self, email: str, currency: str) -> Wallet:
         """The oldest wallet of that person in that currency; one that is not closed goes first."""

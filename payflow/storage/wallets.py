@@ -24,6 +24,7 @@ from payflow.domain.wallets import Wallet, WalletStatus, closed, frozen, unfroze
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.claims import find_claimed
 from payflow.storage.documents import OPEN
+from payflow.storage.drawing import Purse
 from payflow.storage.identity import new_id
 from payflow.storage.mapping import (
     from_movement,
@@ -32,8 +33,8 @@ from payflow.storage.mapping import (
     to_wallet,
     to_wallet_entry,
 )
+from payflow.storage.memory import Memory
 from payflow.storage.pages import page_of
-from payflow.storage.recent_wallets import RecentWallets
 from payflow.storage.transactions import (
     WriteConflict,
     in_transaction,
@@ -66,11 +67,12 @@ class MongoWallets:
         self,
         books: BooksCollections,
         clock: Clock,
-        recent: RecentWallets,
+        memory: Memory,
         observer: Observer = UNOBSERVED,
     ) -> None:
         self._books = books
-        self._recent = recent
+        self._recent = memory.wallets
+        self._purses = memory.purses
         self._observer = observer
         self._clock = clock
 
@@ -79,6 +81,8 @@ class MongoWallets:
         wallet = new_wallet(owner_id, currency, name, self._clock)
         with translated():
             await self._books.wallets.insert_one(from_wallet(wallet))
+        self._purses.keep(Purse(wallet.id, wallet.owner_id, wallet.currency))
+        self._recent.keep(wallet)
         self._observer.wallet_changed(WalletAct.OPENED)
         return wallet
 
@@ -147,21 +151,22 @@ class MongoWallets:
             reference=order.reference,
         )
         try:
-            written = await self._write(movement, claim, viewer)
+            written, wallet = await self._write(movement, claim, viewer)
         except DuplicateKeyError:
             with translated():
                 if winner := await find_claimed(self._books.journal, claim):
                     return Written(to_movement(winner), replayed=True)
             raise
-        self._recent.forget([order.wallet_id])
+        self._recent.keep(wallet)
         self._observer.moved(written)
         return Written(written, replayed=False)
 
     async def _write(
         self, movement: Movement, claim: IdempotencyClaim, viewer: Principal
-    ) -> Movement:
+    ) -> tuple[Movement, Wallet]:
+        """The movement as it is in the books, and the wallet as it left it."""
 
-        async def work(session: AsyncClientSession) -> Movement:
+        async def work(session: AsyncClientSession) -> tuple[Movement, Wallet]:
             visible = visible_to(viewer, movement.wallet_id)
             before = to_wallet(await self._read(visible, session))
             after = decide_movement(movement, before)
@@ -180,7 +185,7 @@ class MongoWallets:
                 event_id=new_id(Prefix.EVENT),
             )
             await self._books.journal.insert_one(document, session=session)
-            return to_movement(document)
+            return to_movement(document), after
 
         return await in_transaction(self._books.client, work)
 

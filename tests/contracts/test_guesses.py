@@ -102,5 +102,9 @@ def test_wallets_are_guessed_for_as_long_as_it_pays() -> None:
     without = [recent.guess({ALICE}) for _ in range(FORGIVEN_AFTER + 1)]
     assert without[:-1] == [None] * FORGIVEN_AFTER
     assert recent.guess({ALICE})
+    recent.keep(wallet(ALICE, 9))  # heard of late: the books were at its successor already
+    assert recent.guess({ALICE}) == guess
     recent.forget([ALICE])
     assert recent.guess({ALICE}) is None
+    recent.keep(wallet(ALICE, 9))
+    assert recent.guess({ALICE}) == {ALICE: wallet(ALICE, 9)}
