@@ -65,11 +65,9 @@ def interceptors(settings: Settings, observer: Observer) -> list[Any]:
     """For a client and its workers, the outermost first; none adds a command to a workflow."""
     if not settings.otlp_endpoint:
         return [Carrying(), Observing(observer), *_points(settings)]
-    from temporalio.contrib.opentelemetry import (  # noqa: PLC0415 - not to be paid for when off
-        TracingInterceptor,
-    )
+    from temporal.tracing import RecordedTraces  # noqa: PLC0415 - not to be paid for when off
 
-    return [TracingInterceptor(), Carrying(), Observing(observer), *_points(settings)]
+    return [RecordedTraces(), Carrying(), Observing(observer), *_points(settings)]
 
 
 def _points(settings: Settings) -> list[Any]:

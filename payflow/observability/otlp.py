@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from opentelemetry import context, trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
-from opentelemetry.instrumentation.pymongo import PymongoInstrumentor
+from opentelemetry.instrumentation.pymongo import CommandTracer
 from opentelemetry.instrumentation.redis import RedisInstrumentor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -25,6 +25,7 @@ from opentelemetry.sdk.trace.sampling import (
 from opentelemetry.trace import Link, Span, SpanKind, TraceState
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import Attributes
+from pymongo import monitoring
 
 from payflow.settings import Settings
 
@@ -60,6 +61,15 @@ class _Rooted(TraceIdRatioBased):
         )
 
 
+class _Commands(CommandTracer):
+    """Spans of MongoDB commands in a trace that is recorded; the others would cost as much."""
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        """A command is about to be sent."""
+        if trace.get_current_span().is_recording():
+            super().started(event)
+
+
 class OtlpTraces:
     """The ``Traces`` of a process whose settings name a collector."""
 
@@ -86,7 +96,11 @@ class OtlpTraces:
             )
         )
         self._tracer = self._provider.get_tracer("payflow")
-        self._libraries = (PymongoInstrumentor(), RedisInstrumentor(), HTTPXClientInstrumentor())
+        self._commands = _Commands(
+            self._provider.get_tracer("opentelemetry.instrumentation.pymongo")
+        )
+        monitoring.register(self._commands)  # for good: the driver knows no other way
+        self._libraries = (RedisInstrumentor(), HTTPXClientInstrumentor())
         for library in self._libraries:
             library.instrument(tracer_provider=self._provider)
         trace.set_tracer_provider(self._provider)
@@ -140,6 +154,7 @@ class OtlpTraces:
 
     def close(self) -> None:
         """Send what is left and leave the libraries as they were."""
+        self._commands.is_enabled = False
         for library in self._libraries:
             with suppress(Exception):  # a library that was not there has nothing to give back
                 library.uninstrument()

@@ -41,13 +41,13 @@ def in_the_durable_lane(spans: list[Exported]) -> bool:
 
 
 async def send_traced(
-    bank: Bank, payer: Person, payee: Person, *, wait: bool = True
+    bank: Bank, payer: Person, payee: Person, *, wait: bool = True, recorded: bool = True
 ) -> tuple[str, str]:
-    """A transfer whose client began a trace; the ids of both."""
+    """A transfer whose client began a trace, and may record it; the ids of both."""
     trace_id = secrets.token_hex(16)
     headers = {
         "Idempotency-Key": new_key(),
-        "traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-01",
+        "traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-{recorded:02d}",
     } | ({"Prefer": "wait=20"} if wait else {})
     body = order(payer, payee, 1)
     answer = await bank.ask("POST", "/v1/transfers", payer, body=body, headers=headers)
@@ -167,6 +167,20 @@ async def test_log_lines_and_the_journal_know_the_trace(
         assert init
         assert str(init["traceparent"]).split("-")[1] == trace_id
         assert "traceparent" not in str(init["event"])
+
+
+async def test_a_trace_that_is_not_recorded_leaves_no_span(
+    bank: Bank, collector: Collector
+) -> None:
+    alice, bob = await bank.funded(100), await bank.person("bob")
+    collected = len(collector.spans)
+    unrecorded, transfer_id = await send_traced(bank, alice, bob, recorded=False)
+    recorded, _ = await send_traced(bank, alice, bob)
+    await collector.until(recorded, has("CompleteWorkflow:Transfer", *STEPS))
+
+    assert collector.trace(unrecorded) == []
+    about_it = [one for one in collector.spans[collected:] if transfer_id in str(one.span)]
+    assert about_it == []
 
 
 async def test_probes_and_the_sweep_begin_no_traces(bank: Bank, collector: Collector) -> None:
