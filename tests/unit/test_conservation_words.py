@@ -337,6 +337,15 @@ def test_how_long_money_was_in_transit_is_told_in_whole_milliseconds(
     assert (fold.cleared_ms, fold.transfers, fold.accepted) == ([ms], {}, 1)
 
 
+async def test_money_that_goes_back_was_in_transit_from_its_debit_on() -> None:
+    told = await commits(Leg.DEBIT, Leg.CREDIT, Leg.REFUND, rejected=Leg.CREDIT)
+    late = [
+        [says(commit[0], created_at=START + timedelta(seconds=at)), *commit[1:]]
+        for at, commit in enumerate(told)
+    ]
+    assert folded(late).cleared_ms == [2_000]  # debited at 1, refused at 2, given back at 3
+
+
 def test_places_that_do_not_follow_or_tell_otherwise_are_named(told: Commits) -> None:
     feed = placed([dict(commit[0].fields) for commit in told[:2]], 0, GENESIS)
     first, second = (Change(FEED, INSERT, str(one["_id"]), one) for one in feed)

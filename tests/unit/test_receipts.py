@@ -62,7 +62,9 @@ RECEIPT = sealed_receipt()
 
 
 def holds(receipt: object, published: object = None) -> bool:
-    return all(one.holds for one in examine(receipt, TRUSTED.holds, published))
+    said = [one.holds for one in examine(receipt, TRUSTED.holds, published)]
+    assert set(said) <= {True, False}
+    return all(said)
 
 
 def places(part: Any, *path: Any) -> Iterator[tuple[Any, ...]]:
@@ -123,7 +125,7 @@ def test_a_flipped_bit_in_the_file_is_noticed(at: int, bit: int) -> None:
 def test_what_is_no_receipt_is_refused_in_words(thing: object) -> None:
     for one in (thing, {"object": "receipt", "version": 1, "transfer": thing, "inclusion": thing}):
         said = examine(one, TRUSTED.holds)
-        assert not all(each.holds for each in said)
+        assert any(each.holds is False for each in said)
 
 
 def test_another_key_another_root_and_a_leaf_of_another_tree_do_not_hold() -> None:
