@@ -24,13 +24,24 @@ from cli.errors import UNREACHABLE, CliError
 from payflow.domain.observing import UNOBSERVED
 from payflow.settings import Settings
 from temporal.client import connect, data_converter, interceptors
-from temporal.names import BATCH_WORKFLOW, DELIVERY_WORKFLOW, TRANSFER_WORKFLOW
+from temporal.names import (
+    BATCH_WORKFLOW,
+    DELIVERY_WORKFLOW,
+    PROOF_WORKFLOW,
+    TRANSFER_WORKFLOW,
+)
 from workflows.batch import BatchWorkflow
+from workflows.proof import ProofWorkflow
 from workflows.transfer import TransferWorkflow
 from workflows.webhook_delivery import WebhookDeliveryWorkflow
 
-WORKFLOWS: tuple[type, ...] = (TransferWorkflow, BatchWorkflow, WebhookDeliveryWorkflow)
-TYPES = (TRANSFER_WORKFLOW, BATCH_WORKFLOW, DELIVERY_WORKFLOW)
+WORKFLOWS: tuple[type, ...] = (
+    TransferWorkflow,
+    BatchWorkflow,
+    WebhookDeliveryWorkflow,
+    ProofWorkflow,
+)
+TYPES = (TRANSFER_WORKFLOW, BATCH_WORKFLOW, DELIVERY_WORKFLOW, PROOF_WORKFLOW)
 STATUSES = (
     "Running",
     "Completed",

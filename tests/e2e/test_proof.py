@@ -1,6 +1,7 @@
 """The proof of a running stack: found by a stranger to be signed, and right until it is not."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from itertools import pairwise
 
 import pytest
@@ -10,6 +11,7 @@ from cli.stack import EmbeddedStack
 from tests.contracts.proving import verify
 from tests.e2e.bank import Bank, Person
 from tests.e2e.conservation import one_cent_more, proved, right_again
+from tests.webhooks.receivers import Receiver, receiver
 
 EVENTS = "/v1/events?type=proof.violated"
 
@@ -18,6 +20,13 @@ EVENTS = "/v1/events?type=proof.violated"
 def stack(pair: EmbeddedStack) -> EmbeddedStack:
     """Two APIs, two workers and a relay apart."""
     return pair
+
+
+@pytest.fixture
+async def alarm() -> AsyncIterator[Receiver]:
+    """Where an operator wants to be told."""
+    async with receiver() as one:
+        yield one
 
 
 async def test_money_on_its_way_by_two_workers_is_no_violation(
@@ -41,9 +50,17 @@ async def test_money_on_its_way_by_two_workers_is_no_violation(
 
 
 async def test_a_cent_more_is_found_frozen_told_and_shown(
-    bank: Bank, operator: Person, stack: EmbeddedStack
+    bank: Bank, operator: Person, stack: EmbeddedStack, alarm: Receiver
 ) -> None:
     alice = await bank.funded(1_000)
+    made = await bank.ask(
+        "POST",
+        "/v1/webhook-endpoints",
+        operator,
+        body={"url": alarm.url, "event_types": ["proof.violated"]},
+    )
+    assert made.status_code == 201, made.text
+    alarm.secret = made.json()["secret"]
     async with one_cent_more(stack, alice.wallet_id):
         assert await proved(stack) == "violated"
         proof = (await bank.ask("GET", "/v1/proof")).json()
@@ -53,6 +70,8 @@ async def test_a_cent_more_is_found_frozen_told_and_shown(
         events = f"{EVENTS}&limit=100"
         while proof["hash"] not in (await bank.ask("GET", events, operator)).text:
             await asyncio.sleep(0.1)
+        while not any(proof["hash"] in str(one.event) for one in alarm.requests):
+            await asyncio.sleep(0.1)  # signed, as the stock verifier found when it came
     untold = await bank.ask("GET", EVENTS, alice)
     await right_again(stack, bank, operator, alice.wallet_id)
 

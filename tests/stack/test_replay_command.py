@@ -12,9 +12,14 @@ from cli.main import app
 from cli.stack import EmbeddedStack
 from temporal.converter import DATA_CONVERTER
 from tests.e2e.bank import bank_of
-from tests.workflows.swapped import ClosesBatchFirst, CreditBeforeDebit, TriesBeforeItWaits
+from tests.workflows.swapped import (
+    ClosesBatchFirst,
+    CreditBeforeDebit,
+    RestsBeforeItProves,
+    TriesBeforeItWaits,
+)
 
-SWAPPED = (CreditBeforeDebit, ClosesBatchFirst, TriesBeforeItWaits)
+SWAPPED = (CreditBeforeDebit, ClosesBatchFirst, TriesBeforeItWaits, RestsBeforeItProves)
 
 
 @pytest.fixture(scope="module")

@@ -30,10 +30,11 @@ from temporalio.workflow import NondeterminismError
 from cli.replay import told
 from temporal.converter import DATA_CONVERTER
 from workflows.batch import BatchWorkflow
+from workflows.proof import ProofWorkflow
 from workflows.transfer import TransferWorkflow
 from workflows.webhook_delivery import WebhookDeliveryWorkflow
 
-RELEASED = (TransferWorkflow, BatchWorkflow, WebhookDeliveryWorkflow)
+RELEASED = (TransferWorkflow, BatchWorkflow, WebhookDeliveryWorkflow, ProofWorkflow)
 
 WHAT_TO_DO = """
 Workflows that run now would {harm} at the next deployment. Either

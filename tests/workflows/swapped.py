@@ -6,11 +6,19 @@ from temporalio import workflow
 
 with workflow.unsafe.imports_passed_through():
     from activities.batches import BatchActivities
+    from activities.proof import ProofActivities
     from activities.webhooks import DeliveryAttempt, WebhookActivities
     from payflow.domain.ledger import Leg
+    from payflow.domain.proof_ports import Verdict
     from payflow.domain.webhooks import DeliveryStatus
     from temporal.messages import BatchStory, DeliveryStory, Ending, TransferStory
-    from temporal.names import BATCH_WORKFLOW, DELIVERY_WORKFLOW, TRANSFER_WORKFLOW
+    from temporal.names import (
+        BATCH_WORKFLOW,
+        DELIVERY_WORKFLOW,
+        PROOF_WORKFLOW,
+        TRANSFER_WORKFLOW,
+    )
+    from temporal.schedules import ProofOrder
     from workflows.batch_steps import BatchSteps
     from workflows.steps import Steps
 
@@ -94,3 +102,15 @@ class TriesBeforeItWaits:
         )
         await workflow.sleep(story.wait_s)
         return verdict.status
+
+
+@workflow.defn(name=PROOF_WORKFLOW)
+class RestsBeforeItProves:
+    """Waits first."""
+
+    @workflow.run
+    async def run(self, order: ProofOrder) -> Verdict:
+        await workflow.sleep(1)
+        return await workflow.execute_activity_method(
+            ProofActivities.prove, order, start_to_close_timeout=timedelta(seconds=60)
+        )

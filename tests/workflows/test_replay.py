@@ -18,15 +18,18 @@ from tests.e2e.shapes import SHAPES
 from tests.workflows.commands import fingerprint, history, objection, replayed
 from tests.workflows.record_histories import BATCHES
 from tests.workflows.record_histories import FOLDER as SAGAS
+from tests.workflows.record_proof_histories import FOLDER as PROOFS
 from tests.workflows.record_webhook_histories import FOLDER as WEBHOOKS
 from tests.workflows.swapped import (
     ClosesBatchFirst,
     CreditBeforeDebit,
     DebitsBehindAPatch,
     PaysAnotherTransfer,
+    RestsBeforeItProves,
     TriesBeforeItWaits,
 )
 from workflows.batch import BatchWorkflow
+from workflows.proof import ProofWorkflow
 from workflows.transfer import TransferWorkflow
 from workflows.webhook_delivery import WebhookDeliveryWorkflow
 
@@ -64,6 +67,7 @@ GATES = [
         TriesBeforeItWaits,
         frozenset({"succeeded_after_retries", "cancelled", "gave_up"}),
     ),
+    Gate(PROOFS, ProofWorkflow, RestsBeforeItProves, frozenset({"proved", "gave_up"})),
 ]
 HISTORIES = [
     pytest.param(gate, path, id=f"{path.parent.name}/{path.stem}")
