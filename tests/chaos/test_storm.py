@@ -35,7 +35,8 @@ class Weather:
 
 SHORT = Weather(60, 8, 8, worker_kills=1, api_kills=1, snapshots=20)
 LONG = Weather(2_000, 50, 32, worker_kills=5, api_kills=3, snapshots=100)
-WEATHER = LONG if os.environ.get("PAYFLOW_STORM") == "long" else SHORT
+IS_LONG = os.environ.get("PAYFLOW_STORM") == "long"
+WEATHER = LONG if IS_LONG else SHORT
 OPENING_BALANCE = 1_000
 
 
@@ -92,6 +93,7 @@ class Storm:
 
 @pytest.mark.chaos
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("stack", ["pair", "single"] if IS_LONG else ["pair"], indirect=True)
 async def test_a_storm_of_transfers_and_kills(stack: EmbeddedStack) -> None:
     weather, drawn = WEATHER, random.Random(WEATHER.seed)
     async with bank_of(stack) as bank, books_of(stack) as database:

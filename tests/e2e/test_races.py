@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.auditing import Database, check_the_books
 from tests.e2e.bank import Bank, new_key, order
 
-PURSE = 500 if os.environ.get("PAYFLOW_STORM") == "long" else 150
+PURSE = 500 if os.environ.get("PAYFLOW_STORM") == "long" else 80
 
 
 @pytest.mark.parametrize(("stack", "posts"), [("pair", 200), ("single", 50)], indirect=["stack"])
