@@ -14,7 +14,7 @@ from api.scopes import is_for_anybody, scope_for
 from payflow.auth.admission import Admission, Visitor
 from payflow.domain.api_keys import ScopeRequired
 from payflow.domain.errors import AuthenticationFailed, AuthenticationRequired, PayflowError
-from payflow.domain.limits import Quota, Quotas, RateLimited, Verdict
+from payflow.domain.limits import Quota, Quotas, RateLimited, Taken, Verdict
 from payflow.settings import Settings
 
 VISITOR = "payflow.visitor"  # a Visitor, or the AuthenticationFailed that says why there is none
@@ -39,7 +39,7 @@ class DoorQuotas:
         self._user = settings.quota("user")
         self._transfers = settings.quota("transfers")
 
-    async def take(self, scope: Scope, visitor: Visitor | None) -> Verdict | None:
+    async def take(self, scope: Scope, visitor: Visitor | None) -> Taken | Verdict | None:
         """What came of counting this request; None where no limit is in force."""
         if visitor is None:
             return await self._exactly(self._anonymous, scope[ADDRESS])
@@ -50,8 +50,8 @@ class DoorQuotas:
             return None
         return await self._quotas.take_cheaply(self._user, user_id)
 
-    async def _exactly(self, quota: Quota | None, key: str) -> Verdict | None:
-        return None if quota is None else await self._quotas.take(quota, key)
+    async def _exactly(self, quota: Quota | None, key: str) -> Taken | None:
+        return None if quota is None else await self._quotas.take_soon(quota, key)
 
 
 class Gate:
@@ -71,27 +71,27 @@ class Gate:
             await self._app(scope, receive, send)
             return
         try:
-            verdict = await self._count(scope)
+            taken = await self._count(scope)
         except PayflowError as refusal:
             await problem_of(scope, refusal)(scope, receive, send)
             return
-        await self._app(scope, receive, _with_limits(send, verdict) if verdict else send)
+        await self._app(scope, receive, _with_limits(send, taken) if taken else send)
 
-    async def _count(self, scope: Scope) -> Verdict | None:
+    async def _count(self, scope: Scope) -> Taken | Verdict | None:
         """Raises ``RateLimited``, ``ScopeRequired``, or ``Trouble`` without the accounts."""
         scope[ADDRESS] = self._addresses.of(scope)
         found = scope[VISITOR] = await self._who(scope)
         signed_in = None if scope["path"] in _BEFORE_LOGIN else found
         visitor = signed_in if isinstance(signed_in, Visitor) else None
-        verdict = await self._quotas.take(scope, visitor)
-        if verdict is not None and not verdict.passed:
-            raise RateLimited(verdict)
+        taken = await self._quotas.take(scope, visitor)
+        if taken is not None and not taken.passed:
+            raise RateLimited(await _verdict_of(taken))
         allowed = None if visitor is None else visitor.scopes
         if allowed is not None and not is_for_anybody(scope["path"]):
             wanted = scope_for(scope["method"], scope["path"])
             if wanted not in allowed:
                 raise ScopeRequired(wanted)
-        return verdict
+        return taken
 
     async def _who(self, scope: Scope) -> Visitor | AuthenticationFailed:
         kind, _, token = Headers(scope=scope).get("authorization", "").partition(" ")
@@ -111,11 +111,15 @@ def visitor_of(scope: Scope) -> Visitor:
     raise found
 
 
-def _with_limits(send: Send, verdict: Verdict) -> Send:
+async def _verdict_of(taken: Taken | Verdict) -> Verdict:
+    return taken if isinstance(taken, Verdict) else await taken.verdict
+
+
+def _with_limits(send: Send, taken: Taken | Verdict) -> Send:
     async def send_with_limits(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            for name, value in limit_headers(verdict).items():
+            for name, value in limit_headers(await _verdict_of(taken)).items():
                 headers.setdefault(name, value)  # a narrower limit has said its own
         await send(message)
 

@@ -6,6 +6,7 @@ PayflowError
 """
 
 import re
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from math import ceil
 from typing import Protocol
@@ -51,6 +52,14 @@ class Verdict:
         return max(1, ceil(self.reset_s))
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Whether one was taken; how much is left, as soon as that is known."""
+
+    passed: bool
+    verdict: Awaitable[Verdict]
+
+
 class Quotas(Protocol):
     """Counts what callers take, for all processes together as far as they can be reached.
 
@@ -59,6 +68,10 @@ class Quotas(Protocol):
 
     async def take(self, quota: Quota, key: str) -> Verdict:
         """Take one, exactly counted: of any number who ask at once no more pass than may."""
+        ...
+
+    async def take_soon(self, quota: Quota, key: str) -> Taken:
+        """Take one, exactly counted; what is left is asked for while the caller goes on."""
         ...
 
     async def take_cheaply(self, quota: Quota, key: str) -> Verdict:

@@ -1,6 +1,6 @@
 """Quotas that tell the observer when one was used up."""
 
-from payflow.domain.limits import Quota, Quotas, Verdict
+from payflow.domain.limits import Quota, Quotas, Taken, Verdict
 from payflow.domain.observing import Observer
 
 
@@ -14,6 +14,13 @@ class CountedQuotas:
     async def take(self, quota: Quota, key: str) -> Verdict:
         """Take one, exactly counted."""
         return self._told(await self._quotas.take(quota, key))
+
+    async def take_soon(self, quota: Quota, key: str) -> Taken:
+        """Take one, exactly counted."""
+        taken = await self._quotas.take_soon(quota, key)
+        if not taken.passed:
+            self._observer.rate_limited(quota.name)
+        return taken
 
     async def take_cheaply(self, quota: Quota, key: str) -> Verdict:
         """Take one, counted in blocks."""

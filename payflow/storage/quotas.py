@@ -5,11 +5,13 @@ whoever asks at once, no more pass than may. What is asked with every request is
 counter, taken from in blocks, so that most requests cost Redis nothing.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from limits import RateLimitItemPerSecond
 from limits.aio.storage import RedisStorage
@@ -21,10 +23,12 @@ from limits.aio.strategies import (
 from loguru import logger
 from redis.asyncio import BlockingConnectionPool
 
-from payflow.domain.limits import Quota, Verdict
+from payflow.domain.limits import Quota, Taken, Verdict
 from payflow.settings import Settings
-from payflow.storage.local_quotas import LocalQuotas
+from payflow.storage.local_quotas import LocalQuotas, known
 from payflow.storage.redis_away import REDIS_AWAY
+
+T = TypeVar("T")
 
 ANSWERS_IN_S = 0.25  # it takes 0.3 ms; a quarter of a second is a Redis that hangs
 LEFT_ALONE_S = 1.0  # how long one that did not answer is not asked again: nobody waits for it
@@ -55,9 +59,22 @@ class RedisQuotas:
 
     async def take(self, quota: Quota, key: str) -> Verdict:
         """Take one, exactly counted."""
-        verdict = await self._asked(lambda: _take(self._log, quota, key, 1))
-        if verdict is None:
-            return self._local.take(quota, key)
+        return await (await self.take_soon(quota, key)).verdict
+
+    async def take_soon(self, quota: Quota, key: str) -> Taken:
+        """Take one, exactly counted; its verdict is under way."""
+        passed = await self._asked(lambda: self._log.hit(_item(quota), key))
+        if passed is None:
+            verdict = self._local.take(quota, key)
+            return Taken(verdict.passed, known(verdict))
+        return Taken(passed, asyncio.ensure_future(self._left(quota, key, passed=passed)))
+
+    async def _left(self, quota: Quota, key: str, *, passed: bool) -> Verdict:
+        """What is left after one was taken, or refused."""
+        verdict = await self._asked(lambda: _verdict(self._log, quota, key, passed=passed))
+        if verdict is None:  # it was counted over there, and now here
+            count = self._local.take if passed else self._local.look
+            return replace(count(quota, key), passed=passed)
         self._local.learn(verdict, key)
         return verdict
 
@@ -91,7 +108,7 @@ class RedisQuotas:
         self._local.forget(quota, key)
         await self._asked(lambda: self._log.clear(_item(quota), key))
 
-    async def _asked(self, question: Callable[[], Awaitable[Verdict | None]]) -> Verdict | None:
+    async def _asked(self, question: Callable[[], Awaitable[T]]) -> T | None:
         """Redis's answer; None while it is away."""
         if time.monotonic() < self._away_until:
             return None

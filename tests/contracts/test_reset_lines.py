@@ -38,6 +38,28 @@ def test_a_reset_line_to_redis_fails_no_request(
     _run(loop, lambda: _behind(port, asked))
 
 
+@pytest.mark.parametrize("loop", LOOPS, ids=["asyncio", "uvloop"])
+def test_what_is_left_is_told_though_the_line_breaks_after_the_taking(
+    pair: EmbeddedStack, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    port = int(pair.addresses.redis_url.rpartition(":")[2].partition("/")[0])
+    key = f"taken-{loop.__module__}"
+
+    async def asked(proxy: FaultProxy) -> None:
+        url = f"redis://{LOOPBACK}:{proxy.port}/0"
+        async with open_quotas(Settings(redis_url=url)) as quotas:
+            assert (await quotas.take(QUOTA, key)).remaining == 4
+            taken = await quotas.take_soon(QUOTA, key)
+            assert proxy.reset() == 1
+            verdict = await taken.verdict
+            assert (taken.passed, verdict.passed) == (True, True)
+            refused = [await quotas.take_soon(QUOTA, key) for _ in range(5)]
+            assert [one.passed for one in refused][-2:] == [False, False]
+            assert (await refused[-1].verdict).remaining == 0
+
+    _run(loop, lambda: _behind(port, asked))
+
+
 async def _behind(port: int, work: Callable[[FaultProxy], Coroutine[Any, Any, None]]) -> None:
     async with fault_proxy(port) as proxy:
         await work(proxy)
