@@ -22,7 +22,7 @@ from pymongo.errors import (
     ExecutionTimeout,
     PyMongoError,
     ServerSelectionTimeoutError,
-    WTimeoutError,
+    WriteConcernError,
 )
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
@@ -134,7 +134,7 @@ def translate(error: Exception) -> Exception:
     if isinstance(error, DuplicateKeyError):
         return error
     if is_transient(error) or isinstance(
-        error, (AutoReconnect, ConnectionFailure, ExecutionTimeout, WTimeoutError)
+        error, (AutoReconnect, ConnectionFailure, ExecutionTimeout, WriteConcernError)
     ):
         return BooksUnavailable()
     return error
