@@ -49,7 +49,7 @@ async def run_api(settings: Settings) -> None:
 async def run_worker(settings: Settings) -> None:
     """The stories and the steps."""
     async with _process(settings, "worker") as (storage, stop):
-        client = await _unless_stopped(wait_for_temporal(settings, storage.observer), stop)
+        client = await unless_stopped(wait_for_temporal(settings, storage.observer), stop)
         if client is None:
             return
         sagas = _sagas_over(client, settings, storage)
@@ -153,7 +153,7 @@ async def _sweep(
 ) -> None:
     storage.observer.look_at(probes=[TemporalProbe(sagas)])
     sweep = Sweep(storage.transfers, storage.books, sagas, park_after_s=settings.park_after_s)
-    await _unless_stopped(sweep.run(settings.sweep_interval_s), stop)
+    await unless_stopped(sweep.run(settings.sweep_interval_s), stop)
 
 
 async def _relay(
@@ -165,18 +165,18 @@ async def _relay(
         relay = Relay(storage.relay, storage.feed, deliveries, observer=storage.observer)
         pick_up = PickUp(storage.delivery_records, deliveries, couriers)
         async with asyncio.TaskGroup() as group:
-            group.create_task(_unless_stopped(relay.run(), stop))
-            group.create_task(_unless_stopped(pick_up.run(), stop))
+            group.create_task(unless_stopped(relay.run(), stop))
+            group.create_task(unless_stopped(pick_up.run(), stop))
 
 
 async def _seal(storage: Storage, sagas: TemporalSagas, stop: asyncio.Event) -> None:
-    await _unless_stopped(Sealer(_timelines(storage, sagas)).run(), stop)
+    await unless_stopped(Sealer(_timelines(storage, sagas)).run(), stop)
 
 
 async def _seal_roots(settings: Settings, storage: Storage, stop: asyncio.Event) -> None:
     period_s, keys = settings.receipt_period_s, load_statement_keys(settings)
     receipts = Receipts(storage.receipts, keys, storage.clock, period_s=period_s)
-    await _unless_stopped(RootSealer(receipts, period_s=period_s).run(), stop)
+    await unless_stopped(RootSealer(receipts, period_s=period_s).run(), stop)
 
 
 def _timelines(storage: Storage, sagas: TemporalSagas) -> Timelines:
@@ -187,7 +187,7 @@ async def _work_beside_the_api(
     settings: Settings, storage: Storage, sagas: TemporalSagas, stop: asyncio.Event
 ) -> None:
     """Run a worker; the sagas this process starts go straight to it."""
-    client = await _unless_stopped(wait_for_temporal(settings, storage.observer), stop)
+    client = await unless_stopped(wait_for_temporal(settings, storage.observer), stop)
     if client is None:
         return
     async with (
@@ -201,12 +201,20 @@ async def _work_beside_the_api(
         await stop.wait()
 
 
-async def _unless_stopped(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:
-    """What the work comes to, or None when the process is told to stop first."""
+async def unless_stopped(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:
+    """What the work comes to, or None when the process is told to stop first.
+
+    Raises:
+        RuntimeError: it was cancelled by somebody else; the process shall end with it, and start
+            again whole, rather than live on without a part that nobody misses.
+    """
     working = asyncio.ensure_future(work)
     stopping = asyncio.ensure_future(stop.wait())
     await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
+    if working.cancelled():
+        name = getattr(work, "__qualname__", work)
+        raise RuntimeError(f"{name} has ended, and nobody told it to")
     if working.done():
         return working.result()
     working.cancel()

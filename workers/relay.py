@@ -64,7 +64,9 @@ class Relay:
             try:
                 epoch = await self._lease.campaign()
                 if epoch is not None:
-                    await self._lead(epoch)
+                    # A task of its own: when a child of its group fails, Python 3.11 leaves the
+                    # group's task marked as cancelled, and this one would heed that.
+                    await asyncio.create_task(self._lead(epoch))
             except PayflowError as error:
                 logger.warning("relay: {!r}; standing again", error)
             except Exception:  # a bug of ours must not take the API of this process with it

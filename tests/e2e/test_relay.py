@@ -136,6 +136,15 @@ async def test_a_relay_that_sleeps_while_another_takes_over_writes_no_second_ord
             os.kill(sleeper, signal.SIGCONT)
         await more(accepted, 20)
         assert await epoch_of(database) == epoch + 1  # the sleeper stood back
+        second = stack.pid(await active_relay(stack, database))
+        assert second != sleeper
+        os.kill(second, signal.SIGSTOP)
+        try:
+            await taken_over(database, epoch + 1)  # and stands again
+            assert stack.pid(await active_relay(stack, database)) == sleeper
+            await more(accepted, 10)
+        finally:
+            os.kill(second, signal.SIGCONT)
     await caught_up(database)
     await check_the_feed(database)
 
