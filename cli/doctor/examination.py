@@ -9,6 +9,7 @@ from temporalio.client import Client as TemporalClient
 
 from cli.doctor import flow, mongo, others
 from cli.doctor.proof import proof_rows
+from cli.doctor.receipts import receipt_rows
 from cli.doctor.rows import Check, Row, not_looked_at
 from payflow.proof.books import ASKED_WITHIN_S
 from payflow.settings import Settings
@@ -94,6 +95,11 @@ def _server_checks(
 
 def _flow_checks(settings: Settings, client: Client, temporal: TemporalClient) -> list[Check]:
     database = client[settings.mongo_database]
+
+    async def receipts() -> Sequence[Row]:
+        period_s = settings.receipt_period_s
+        return await receipt_rows(client, settings.mongo_database, period_s, SystemClock())
+
     return [
         Check("relay", lambda: flow.relay_rows(database), _MONGO, needs=MONGODB),
         Check("webhooks", lambda: flow.webhook_rows(database), _MONGO, needs=MONGODB),
@@ -101,6 +107,7 @@ def _flow_checks(settings: Settings, client: Client, temporal: TemporalClient) -
         Check(
             "proof", lambda: proof_rows(database, settings.proof_interval_s), _MONGO, needs=MONGODB
         ),
+        Check("receipts", receipts, _MONGO, needs=MONGODB),
         Check("cannot run", lambda: others.stuck_rows(temporal), _TEMPORAL, needs=TEMPORAL),
     ]
 

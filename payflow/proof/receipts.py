@@ -39,6 +39,16 @@ class ReceiptNotProvable(PayflowError):
     code = "receipt_not_provable"
 
 
+async def next_period(
+    store: ReceiptStore, newest: SealedRoot | None, period_s: int
+) -> Period | None:
+    """Which period is sealed next; None while no transfer has ended."""
+    if newest is not None:
+        return period_after(newest.ends_at, period_s)
+    first = await store.ends_after(0, 1)
+    return period_of(first[0].at, period_s) if first else None
+
+
 class Receipts:
     """Signs receipts and roots.
 
@@ -118,7 +128,7 @@ class Receipts:
 
     async def _seal_next(self) -> bool:
         newest = await self._store.newest_root()
-        period = await self._next_period(newest)
+        period = await next_period(self._store, newest, self._period_s)
         if period is None or self._clock.now() < period.due_at:
             return False
         through = newest.through_position if newest else 0
@@ -134,12 +144,6 @@ class Receipts:
         # whoever was first has sealed the same period; the next look goes on from there
         await self._store.keep(SealedRoot(statement, period.end, last, tuple(tiles)))
         return True
-
-    async def _next_period(self, newest: SealedRoot | None) -> Period | None:
-        if newest is not None:
-            return period_after(newest.ends_at, self._period_s)
-        first = await self._store.ends_after(0, 1)
-        return period_of(first[0].at, self._period_s) if first else None
 
     async def _tiles(self, through: int, until: datetime) -> tuple[list[Tile], int, int]:
         """The tiles of what ended before, how many leaves, and the last one's position."""

@@ -76,7 +76,8 @@ async def test_a_stack_that_is_well(pair: EmbeddedStack) -> None:
     } == {}
     asked = (*IN_THE_BOOKS, Invariant.SAGAS_ARE_ALIVE)
     proven = {f"books: {rule.value.replace('_', ' ')}" for rule in asked}
-    assert rows.keys() == well | proven | {"webhooks", "parked sagas", "proof", "cannot run"}
+    rest = {"webhooks", "parked sagas", "proof", "receipts", "cannot run"}
+    assert rows.keys() == well | proven | rest
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,7 @@ async def test_a_stack_that_is_well(pair: EmbeddedStack) -> None:
             "mongo_url",
             f"mongodb://{NOWHERE}/?replicaSet=rs0",
             {"mongodb", "transactions", "oplog", "indexes", "clocks", "relay", "webhooks"}
-            | {"parked sagas", "proof"},
+            | {"parked sagas", "proof", "receipts"},
         ),
         ("redis_url", f"redis://{NOWHERE}/0", {"redis", "clocks"}),
         ("temporal_address", NOWHERE, {"temporal", "search attributes", "workers", "cannot run"}),

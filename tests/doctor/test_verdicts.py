@@ -1,6 +1,6 @@
 """Each row's verdict, from facts a test cannot bring about on a server it shares."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
 
@@ -12,8 +12,11 @@ from cli.doctor.flow import MANY_PENDING, parked_row, relay_row, webhook_row
 from cli.doctor.mongo import Oplog, no_set_row, oplog_row, set_row, version_row
 from cli.doctor.others import clock_row, redis_row, stuck_row, temporal_row
 from cli.doctor.proof import proof_row
+from cli.doctor.receipts import receipt_row
 from cli.doctor.rows import Check, Row, Verdict, green, lasting, red, yellow
 from payflow.domain.observing import Proven
+from payflow.domain.receipt_ports import SealedRoot
+from payflow.domain.receipts import Period
 from payflow.storage.standing import ParkedStanding, RelayStanding, WebhookStanding
 from temporal.queries import PARKED
 from tests.fakes import START
@@ -210,3 +213,29 @@ def test_a_proof_is_right_wrong_or_too_old(proof: Proven | None, verdict: Verdic
 
     assert row.verdict is verdict
     assert bool(row.fix) is (verdict is not Verdict.GREEN)
+
+
+@pytest.mark.parametrize(
+    ("late", "verdict", "said"),
+    [
+        (timedelta(days=-1), GREEN, "sealed through 2026-01-31"),
+        (timedelta(seconds=60), GREEN, "sealed through 2026-01-31"),
+        (timedelta(minutes=5), YELLOW, "sealed through 2026-01-31; 2026-02-01 is 5 min late"),
+        (timedelta(hours=3), RED, "sealed through 2026-01-31; 2026-02-01 is 3 h late"),
+    ],
+)
+def test_a_day_is_sealed_when_it_is_due(late: timedelta, verdict: Verdict, said: str) -> None:
+    february = datetime(2026, 2, 1, tzinfo=UTC)
+    due = Period(february, february + timedelta(days=1))
+    newest = SealedRoot({"date": "2026-01-31"}, february, 9, ())
+    row = receipt_row(newest, due, due.due_at + late)
+
+    assert (row.verdict, row.found) == (verdict, said)
+    assert bool(row.fix) is (verdict is not GREEN)
+
+
+def test_nothing_is_due_before_a_transfer_has_ended_and_the_first_day_is() -> None:
+    assert receipt_row(None, None, START).verdict is GREEN
+    due = Period(START, START + timedelta(days=1))
+    row = receipt_row(None, due, due.due_at + timedelta(hours=2))
+    assert (row.verdict, row.found.partition(";")[0]) == (RED, "none sealed yet")
