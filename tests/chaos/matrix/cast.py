@@ -100,24 +100,19 @@ class Cast:
     alice: Person
     bob: Person
     operator: Person
-    frozen: str = ""
 
     @classmethod
     async def of(cls, bank: Bank, operator: Person) -> "Cast":
-        """The people, and a wallet that nobody can pay into."""
-        alice, bob = await bank.person("alice"), await bank.person("bob")
-        cast = cls(bank, alice, bob, operator)
-        cast.frozen = await cast._wallet(bob)
-        path = f"/v1/wallets/{cast.frozen}/freeze"
-        answer = await bank.ask("POST", path, operator)
-        assert answer.status_code == 200, answer.text
-        return cast
+        """The people."""
+        return cls(bank, await bank.person("alice"), await bank.person("bob"), operator)
 
     async def item(self, end: End, drawn: random.Random) -> Item:
         """A transfer that must end like this."""
         amount = drawn.randint(1, LARGEST)
         source = await self._wallet(self.alice)
-        destination = self.frozen if end is COMPENSATED else await self._wallet(self.bob)
+        destination = await self._wallet(self.bob)
+        if end is COMPENSATED:
+            await self._freeze(destination)
         if end is not REFUSED:
             await self.bank.deposit(Person("", self.alice.token, source), amount)
         balances = {source: 0, destination: amount}
@@ -151,6 +146,11 @@ class Cast:
         }
         items = [await self.item(end, drawn) for end in ends[mode]]
         return Player(Shape.BATCH, items, *_batch_way(point), mode=mode)
+
+    async def _freeze(self, wallet_id: str) -> None:
+        path = f"/v1/wallets/{wallet_id}/freeze"
+        answer = await self.bank.ask("POST", path, self.operator)
+        assert answer.status_code == 200, answer.text
 
     async def _wallet(self, owner: Person) -> str:
         answer = await self.bank.ask("POST", "/v1/wallets", owner, body={"currency": "USD"})
