@@ -9,6 +9,7 @@ from pymongo.errors import OperationFailure
 
 from payflow.settings import Settings
 from payflow.storage.documents import DOCUMENTS
+from payflow.storage.pool import LastingPool
 from payflow.storage.transactions import Client
 
 APP_NAME = "payflow"  # how our sessions are told from others' in $currentOp
@@ -35,6 +36,7 @@ def open_client(settings: Settings, *, longest_answer_s: float = _LONGEST_ANSWER
         connectTimeoutMS=_CONNECT_TIMEOUT_MS,
         socketTimeoutMS=int(longest_answer_s * 1_000),
         maxPoolSize=_POOL_SIZE,
+        _pool_class=LastingPool,
     )
 
 
