@@ -14,7 +14,7 @@ from api.scopes import is_for_anybody, scope_for
 from payflow.auth.admission import Admission, Visitor
 from payflow.domain.api_keys import ScopeRequired
 from payflow.domain.errors import AuthenticationFailed, AuthenticationRequired, PayflowError
-from payflow.domain.limits import Quota, Quotas, RateLimited, Taken, Verdict
+from payflow.domain.limits import Quota, Quotas, RateLimited, Taken
 from payflow.settings import Settings
 
 VISITOR = "payflow.visitor"  # a Visitor, or the AuthenticationFailed that says why there is none
@@ -39,7 +39,7 @@ class DoorQuotas:
         self._user = settings.quota("user")
         self._transfers = settings.quota("transfers")
 
-    async def take(self, scope: Scope, visitor: Visitor | None) -> Taken | Verdict | None:
+    async def take(self, scope: Scope, visitor: Visitor | None) -> Taken | None:
         """What came of counting this request; None where no limit is in force."""
         if visitor is None:
             return await self._exactly(self._anonymous, scope[ADDRESS])
@@ -77,7 +77,7 @@ class Gate:
             return
         await self._app(scope, receive, _with_limits(send, taken) if taken else send)
 
-    async def _count(self, scope: Scope) -> Taken | Verdict | None:
+    async def _count(self, scope: Scope) -> Taken | None:
         """Raises ``RateLimited``, ``ScopeRequired``, or ``Trouble`` without the accounts."""
         scope[ADDRESS] = self._addresses.of(scope)
         found = scope[VISITOR] = await self._who(scope)
@@ -85,7 +85,7 @@ class Gate:
         visitor = signed_in if isinstance(signed_in, Visitor) else None
         taken = await self._quotas.take(scope, visitor)
         if taken is not None and not taken.passed:
-            raise RateLimited(await _verdict_of(taken))
+            raise RateLimited(await taken.verdict)
         allowed = None if visitor is None else visitor.scopes
         if allowed is not None and not is_for_anybody(scope["path"]):
             wanted = scope_for(scope["method"], scope["path"])
@@ -111,15 +111,11 @@ def visitor_of(scope: Scope) -> Visitor:
     raise found
 
 
-async def _verdict_of(taken: Taken | Verdict) -> Verdict:
-    return taken if isinstance(taken, Verdict) else await taken.verdict
-
-
-def _with_limits(send: Send, taken: Taken | Verdict) -> Send:
+def _with_limits(send: Send, taken: Taken) -> Send:
     async def send_with_limits(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            for name, value in limit_headers(await _verdict_of(taken)).items():
+            for name, value in limit_headers(await taken.verdict).items():
                 headers.setdefault(name, value)  # a narrower limit has said its own
         await send(message)
 

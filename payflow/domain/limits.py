@@ -74,7 +74,7 @@ class Quotas(Protocol):
         """Take one, exactly counted; what is left is asked for while the caller goes on."""
         ...
 
-    async def take_cheaply(self, quota: Quota, key: str) -> Verdict:
+    async def take_cheaply(self, quota: Quota, key: str) -> Taken:
         """Take one, counted in blocks: no more pass than may, in some windows a few less."""
         ...
 

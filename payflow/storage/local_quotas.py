@@ -5,18 +5,18 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
-from payflow.domain.limits import Quota, Verdict
+from payflow.domain.limits import Quota, Taken, Verdict
 
 # The library's storage in memory has no bound and walks all keys in a thread for every hit: an
 # attack from many addresses would be answered with work.
 MAX_KEYS = 20_000  # a deque of five moments is 0.7 KB; the key used least recently makes room
 
 
-def known(verdict: Verdict) -> asyncio.Future[Verdict]:
-    """A verdict nobody needs to wait for."""
-    future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-    future.set_result(verdict)
-    return future
+def taken(verdict: Verdict) -> Taken:
+    """What was taken, where nobody needs to wait for what is left."""
+    known: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+    known.set_result(verdict)
+    return Taken(verdict.passed, known)
 
 
 class LocalQuotas:

@@ -25,7 +25,7 @@ from redis.asyncio import BlockingConnectionPool
 
 from payflow.domain.limits import Quota, Taken, Verdict
 from payflow.settings import Settings
-from payflow.storage.local_quotas import LocalQuotas, known
+from payflow.storage.local_quotas import LocalQuotas, taken
 from payflow.storage.redis_away import REDIS_AWAY
 
 T = TypeVar("T")
@@ -65,8 +65,7 @@ class RedisQuotas:
         """Take one, exactly counted; its verdict is under way."""
         passed = await self._asked(lambda: self._log.hit(_item(quota), key))
         if passed is None:
-            verdict = self._local.take(quota, key)
-            return Taken(verdict.passed, known(verdict))
+            return taken(self._local.take(quota, key))
         return Taken(passed, asyncio.ensure_future(self._left(quota, key, passed=passed)))
 
     async def _left(self, quota: Quota, key: str, *, passed: bool) -> Verdict:
@@ -78,8 +77,11 @@ class RedisQuotas:
         self._local.learn(verdict, key)
         return verdict
 
-    async def take_cheaply(self, quota: Quota, key: str) -> Verdict:
+    async def take_cheaply(self, quota: Quota, key: str) -> Taken:
         """Take one, counted in blocks."""
+        return taken(await self._of_a_block(quota, key))
+
+    async def _of_a_block(self, quota: Quota, key: str) -> Verdict:
         name = (quota.name, key)
         block = self._blocks.get(name)
         if block is not None and block.left and time.monotonic() < block.until:

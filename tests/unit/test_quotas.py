@@ -9,7 +9,7 @@ from payflow.domain.errors import InvalidCredentials
 from payflow.domain.limits import Quota, RateLimited, Taken, Verdict
 from payflow.settings import Environment, Settings
 from payflow.storage import local_quotas
-from payflow.storage.local_quotas import LocalQuotas, known
+from payflow.storage.local_quotas import LocalQuotas, taken
 
 FIVE = Quota("logins", 5, 900)
 
@@ -34,11 +34,10 @@ class InProcess:
         return self.local.take(quota, key)
 
     async def take_soon(self, quota: Quota, key: str) -> Taken:
-        verdict = self.local.take(quota, key)
-        return Taken(verdict.passed, known(verdict))
+        return taken(self.local.take(quota, key))
 
-    async def take_cheaply(self, quota: Quota, key: str) -> Verdict:
-        return self.local.take(quota, key)
+    async def take_cheaply(self, quota: Quota, key: str) -> Taken:
+        return taken(self.local.take(quota, key))
 
     async def look(self, quota: Quota, key: str) -> Verdict:
         await asyncio.sleep(0)  # as a real one: others come in between

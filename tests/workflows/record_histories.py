@@ -43,10 +43,7 @@ async def main(story: str) -> None:
                 if target.exists():
                     continue
                 handle = temporal.get_workflow_handle(workflow_id)
-                history = json.loads((await handle.fetch_history()).to_json())
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(json.dumps(anonymous(history), indent=1) + "\n")
-                print(f"{name}: {len(history['events'])} events")  # noqa: T201
+                keep(folder, name, (await handle.fetch_history()).to_json())
 
 
 async def every_transfer(stack: EmbeddedStack, bank: Bank, temporal: Client) -> dict[str, str]:
@@ -94,6 +91,15 @@ async def _batches_end(bank: Bank, who: Person, *batch_ids: str) -> None:
 
 def _rule(step: str, failure_type: str) -> Json:
     return {"step": step, "failure_type": failure_type, "failure_rate": 1}
+
+
+def keep(folder: Path, name: str, told: str) -> None:
+    """Write the history, as Temporal tells it in JSON, into this version's folder."""
+    history = json.loads(told)
+    target = folder / VERSION / f"{name}.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(anonymous(history), indent=1) + "\n")
+    print(f"{name}: {len(history['events'])} events")  # noqa: T201
 
 
 def anonymous(part: Any) -> Any:

@@ -5,7 +5,6 @@ A released version's histories are never recorded again; a new version gets a fo
 """
 
 import asyncio
-import json
 
 from temporalio.client import WorkflowFailureError
 from temporalio.testing import WorkflowEnvironment
@@ -16,7 +15,7 @@ from temporal.schedules import ProofOrder
 from tests.workflows.conftest import skipping_server
 from tests.workflows.prover import TroubledProver
 from tests.workflows.record_histories import FOLDER as SAGAS
-from tests.workflows.record_histories import VERSION, anonymous
+from tests.workflows.record_histories import keep
 from workflows.proof import ProofWorkflow
 
 FOLDER = SAGAS.with_name("proof_histories")
@@ -27,11 +26,7 @@ EVERY_WAY = {"proved": TroubledProver(), "gave_up": TroubledProver(failures=1_00
 async def main() -> None:
     async with skipping_server() as temporal:
         for name, prover in EVERY_WAY.items():
-            history = json.loads(await told(temporal, name, prover))
-            target = FOLDER / VERSION / f"{name}.json"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(json.dumps(anonymous(history), indent=1) + "\n")
-            print(f"{name}: {len(history['events'])} events")  # noqa: T201
+            keep(FOLDER, name, await told(temporal, name, prover))
 
 
 async def told(temporal: WorkflowEnvironment, name: str, prover: TroubledProver) -> str:

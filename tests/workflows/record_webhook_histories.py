@@ -6,7 +6,6 @@ The clock skips: the one that gave up tried for three days.
 """
 
 import asyncio
-import json
 
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Worker
@@ -15,7 +14,7 @@ from activities.webhooks import WebhookActivities
 from temporal.messages import DeliveryStory
 from tests.workflows.conftest import skipping_server
 from tests.workflows.record_histories import FOLDER as SAGAS
-from tests.workflows.record_histories import VERSION, anonymous
+from tests.workflows.record_histories import keep
 from tests.workflows.subscriber import Subscriber
 from workflows.webhook_delivery import WebhookDeliveryWorkflow
 
@@ -26,11 +25,7 @@ QUEUE = "payflow-webhooks"
 async def main() -> None:
     async with skipping_server() as temporal:
         for name, subscriber in every_path(temporal).items():
-            history = json.loads(await told(temporal, name, subscriber))
-            target = FOLDER / VERSION / f"{name}.json"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(json.dumps(anonymous(history), indent=1) + "\n")
-            print(f"{name}: {len(history['events'])} events")  # noqa: T201
+            keep(FOLDER, name, await told(temporal, name, subscriber))
 
 
 def every_path(temporal: WorkflowEnvironment) -> dict[str, Subscriber]:
