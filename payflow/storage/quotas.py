@@ -34,7 +34,9 @@ ANSWERS_IN_S = 0.25  # it takes 0.3 ms; a quarter of a second is a Redis that ha
 LEFT_ALONE_S = 1.0  # how long one that did not answer is not asked again: nobody waits for it
 CONNECTIONS = 32
 BLOCKS = 100  # a block is a hundredth of the quota: so much may a process hold unspent
-BLOCK_LIVES_S = 1.0  # what is unspent then is dropped: the window has moved on
+# What is unspent after a twentieth of the window is dropped: the window has moved on. Sooner, and
+# who asks now and then would pay for whole blocks; a slow process would waste them under load.
+BLOCK_LIVES = 1 / 20
 MAX_BLOCKS = 10_000
 
 
@@ -128,7 +130,7 @@ class RedisQuotas:
         other = self._blocks.get(name)
         if other is not None and now < other.until:
             left += other.left
-        self._blocks[name] = _Block(left, now + BLOCK_LIVES_S, verdict)
+        self._blocks[name] = _Block(left, now + BLOCK_LIVES * verdict.quota.window_s, verdict)
         self._blocks.move_to_end(name)
         if len(self._blocks) > MAX_BLOCKS:
             self._blocks.popitem(last=False)

@@ -113,7 +113,7 @@ async def test_of_500_at_once_over_two_processes_exactly_as_many_pass_as_may(ban
 async def test_a_users_other_requests_have_a_limit(bank: Bank) -> None:
     alice, bob = await registered(bank, "alice"), await registered(bank, "bob")
     answers: list[httpx.Response] = []
-    while len(answers) < USER + AT_ONCE:  # some at once: a block of a limit lives for a second
+    while len(answers) < USER + AT_ONCE:  # some at once: a block of a limit lives for 3 s
         asked = (bank.ask("GET", "/v1/auth/me", alice) for _ in range(AT_ONCE))
         answers += await asyncio.gather(*asked)
     passed = sum(not is_limited(answer, "user", USER) for answer in answers)
