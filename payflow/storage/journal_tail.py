@@ -92,19 +92,10 @@ async def tail_of(journal: Collection, token: Fields | None) -> AsyncIterator[Jo
         BooksUnavailable: MongoDB does not answer.
         StreamRefused: the token is too old or none of this server's, or there are no streams.
     """
-    command = {
-        "aggregate": journal.name,
-        "pipeline": [
-            {"$changeStream": {"resumeAfter": token} if token else {}},
-            {"$match": {"operationType": "insert"}},
-            {"$project": {f"fullDocument.{name}": 1 for name in ("_id", *PLACED)}},
-        ],
-        "cursor": {"batchSize": 0},
-        "readConcern": {"level": "majority"},
-    }
     async with journal.database.client.start_session(causal_consistency=True) as session:
         try:
-            answer = await journal.database.command(command, session=session)
+            begin = {"resumeAfter": token} if token else await _from_now(journal, session)
+            answer = await journal.database.command(_opening(journal, begin), session=session)
         except PyMongoError as error:
             raise _sorted_out(error) from error
         cursor = answer["cursor"]
@@ -113,6 +104,29 @@ async def tail_of(journal: Collection, token: Fields | None) -> AsyncIterator[Jo
             yield tail
         finally:
             await tail.close()
+
+
+async def _from_now(journal: Collection, session: AsyncClientSession) -> Fields:
+    """Begin at a moment that the session's own reads come after.
+
+    Left to itself the stream begins after the last write of the primary, and the session only
+    knows of the last one that a majority has: what lies between them would be seen by neither.
+    """
+    await journal.database.command("ping", session=session)
+    return {"startAtOperationTime": session.operation_time}
+
+
+def _opening(journal: Collection, begin: Fields) -> Fields:
+    return {
+        "aggregate": journal.name,
+        "pipeline": [
+            {"$changeStream": begin},
+            {"$match": {"operationType": "insert"}},
+            {"$project": {f"fullDocument.{name}": 1 for name in ("_id", *PLACED)}},
+        ],
+        "cursor": {"batchSize": 0},
+        "readConcern": {"level": "majority"},
+    }
 
 
 def _sorted_out(error: PyMongoError) -> Exception:

@@ -8,19 +8,20 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from pymongo import AsyncMongoClient
+from pymongo import WriteConcern
 
 from cli.stack import EmbeddedStack
 from payflow.domain.event_ports import Deliveries, FeedEvent
 from payflow.domain.identifiers import Prefix
 from payflow.domain.representation import rfc3339
 from payflow.settings import Environment, Settings
-from payflow.storage.connection import APP_NAME
+from payflow.storage.connection import open_client
 from payflow.storage.factory import Storage, open_storage
 from payflow.storage.feed import FeedCollections
 from payflow.storage.feed_writer import FeedWriter, PlaceMoved, Superseded
 from payflow.storage.identity import SystemClock, new_id
-from payflow.storage.journal_tail import Batch, JournalTail, StreamRefused
+from payflow.storage.journal_gaps import JournalGaps
+from payflow.storage.journal_tail import Batch, JournalTail, StreamRefused, tail_of
 from payflow.storage.relay_lease import DEAD_AFTER_S, RelayLease
 from payflow.storage.relay_storage import RelayStorage
 from payflow.storage.transactions import Client
@@ -65,10 +66,7 @@ async def bench(single: EmbeddedStack) -> AsyncIterator[Bench]:
         redis_url=single.addresses.redis_url,
         mongo_database=f"relay_{new_id(Prefix.EVENT)}",
     )
-    client: Client = AsyncMongoClient(
-        settings.mongo_url, tz_aware=True, w="majority", appname=APP_NAME
-    )
-    async with client, open_storage(settings) as storage:
+    async with open_client(settings) as client, open_storage(settings) as storage:
         yield Bench(storage, client, client[settings.mongo_database])
         await client.drop_database(settings.mongo_database)
 
@@ -180,6 +178,22 @@ async def test_a_late_commit_of_an_old_document_gets_its_place(bench: Bench) -> 
         await caught_up(bench.database)
     feed = await check_the_feed(bench.database)
     assert [one["event"]["data"]["n"] for one in feed] == [1, 2, 3, 0]
+
+
+async def test_what_no_majority_has_yet_is_in_the_comparison_or_in_the_stream(
+    bench: Bench,
+) -> None:
+    gaps = JournalGaps(bench.collections)
+    at_once = bench.database.journal.with_options(write_concern=WriteConcern(w=1, j=False))
+    for number in range(20):
+        one = mark(number)
+        await at_once.insert_one(one)
+        async with tail_of(bench.collections.journal, None) as tail:
+            compared = [chunk async for chunk in gaps.missing(None, tail.session)]
+            found = {fields["_id"] for chunk in compared for fields in chunk}
+            if one["_id"] not in found:
+                found |= {fields["_id"] for fields in (await tail.batch()).documents}
+        assert one["_id"] in found
 
 
 async def test_a_spoilt_document_holds_up_nobody(bench: Bench) -> None:
