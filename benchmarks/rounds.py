@@ -4,6 +4,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 T = TypeVar("T")
+# Of each to a round, where less than a turn's noise is looked for: the machine's mood changes
+# within one turn that is as long as they are together.
+SHORT_TURNS = 4
 
 
 async def by_turns(
@@ -20,3 +23,14 @@ async def by_turns(
         for name in names[shift:] + names[:shift]:
             results[name].append(await contenders[name]())
     return results
+
+
+async def by_short_turns(
+    contenders: Mapping[str, Callable[[], Awaitable[T]]], rounds: int
+) -> dict[str, list[list[T]]]:
+    """What each contender came to in each round's ``SHORT_TURNS`` turns, by name."""
+    found = await by_turns(contenders, rounds * SHORT_TURNS)
+    return {
+        name: [turns[begin : begin + SHORT_TURNS] for begin in range(0, len(turns), SHORT_TURNS)]
+        for name, turns in found.items()
+    }

@@ -37,9 +37,9 @@ class Turn:
         return self.done.per_second
 
 
-async def metered(ground: Ground, work: Awaitable[Done]) -> Turn:
-    """The turn, with what it cost PayFlow, the servers and this process."""
-    own, others = CpuMeter({"bare worker": [os.getpid()]}), ground.meter()
+async def metered(ground: Ground, work: Awaitable[Done], this: str = "bare worker") -> Turn:
+    """The turn, with what it cost PayFlow, the servers and this process, by what it is here."""
+    own, others = CpuMeter({this: [os.getpid()]}), ground.meter()
     done = await work
     return Turn(done, {**others.used(), **own.used()})
 

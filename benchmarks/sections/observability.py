@@ -5,21 +5,20 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from statistics import median
+from statistics import fmean, median
 
 import httpx
 
-from benchmarks.figures import Mark, Row, each, ratios
+from benchmarks.figures import Mark, Row, ratios
 from benchmarks.ground import Ground
-from benchmarks.jobs import Tally
 from benchmarks.orders import spread
 from benchmarks.outcome import Outcome
-from benchmarks.rounds import by_turns
+from benchmarks.rounds import by_short_turns
+from benchmarks.turns import Turn, cpu_line, metered
 from cli.ports import LOOPBACK
 
 WATCHED, UNWATCHED = "watched", "unwatched"
 MARK = Mark(0.9, 0.95)
-LONGER = 4  # turns than elsewhere: what is looked for is smaller than a short turn's noise
 SCRAPE_EVERY_S = 5.0  # three times as often as Prometheus does by default
 
 
@@ -57,10 +56,13 @@ async def measure(watched: Ground, unwatched: Ground) -> Outcome:
     for ground in grounds.values():
         await ground.warm_up()
     async with _scraped(watched):
-        turns = await by_turns(
+        rounds = await by_short_turns(
             {name: _paying(ground) for name, ground in grounds.items()}, watched.options.rounds
         )
-    rates = {name: each(found, lambda tally: tally.per_second) for name, found in turns.items()}
+    rates = {
+        name: [fmean(turn.per_second for turn in turns) for turns in found]
+        for name, found in rounds.items()
+    }
     row = Row(
         "observability",
         "logs, metrics and traces (the default share) ÷ none of them, transfers/s, "
@@ -69,12 +71,16 @@ async def measure(watched: Ground, unwatched: Ground) -> Outcome:
         MARK,
         f"{median(rates[WATCHED]):.1f}/s against {median(rates[UNWATCHED]):.1f}/s",
     )
-    return Outcome([row], raw={"observability": {"per_second": rates}})
+    lines = [
+        cpu_line(f"PayFlow, {name}", [turn for turns in found for turn in turns])
+        for name, found in rounds.items()
+    ]
+    return Outcome([row], cpu=lines, raw={"observability": {"per_second": rates}})
 
 
-def _paying(ground: Ground) -> Callable[[], Awaitable[Tally]]:
+def _paying(ground: Ground) -> Callable[[], Awaitable[Turn]]:
     orders = spread(ground.town, ground.options.callers)
-    return lambda: ground.do(orders, LONGER * ground.options.seconds)
+    return lambda: metered(ground, ground.turn(orders), this="collector of traces")
 
 
 @asynccontextmanager

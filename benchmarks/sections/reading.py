@@ -3,15 +3,15 @@
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from statistics import median
+from statistics import fmean, median
 
 from benchmarks.bare_api import PORT
-from benchmarks.figures import Mark, Row, each, ratios
+from benchmarks.figures import Mark, Row, ratios
 from benchmarks.ground import Ground
 from benchmarks.jobs import Tally
 from benchmarks.orders import Orders, reading
 from benchmarks.outcome import Outcome
-from benchmarks.rounds import by_turns
+from benchmarks.rounds import by_short_turns
 from cli.child import Child, ChildSpec
 from cli.folder import DataFolder
 from cli.ports import PortBook
@@ -32,8 +32,11 @@ async def measure(ground: Ground, env: dict[str, str]) -> Outcome:
         }
         for contender in contenders.values():
             await contender()  # to be warm
-        turns = await by_turns(contenders, ground.options.rounds)
-    rates = {name: each(found, lambda tally: tally.per_second) for name, found in turns.items()}
+        rounds = await by_short_turns(contenders, ground.options.rounds)
+    rates = {
+        name: [fmean(tally.per_second for tally in tallies) for tallies in found]
+        for name, found in rounds.items()
+    }
     row = Row(
         "reading",
         "`GET /v1/transfers/{id}` requests/s ÷ a bare FastAPI route doing the same find",

@@ -12,7 +12,7 @@ from benchmarks.http_client import rendered
 from benchmarks.jobs import Job, Order, Tally
 from benchmarks.options import FULL, QUICK, SOAK_TRANSFERS, Options
 from benchmarks.orders import dealt, into_one, out_of_one, spread
-from benchmarks.rounds import by_turns
+from benchmarks.rounds import by_short_turns, by_turns
 from benchmarks.sections.batches import BATCH, EMPTY, SINGLE, speed_rows
 from benchmarks.town import FUNDS, Purse, Resident, Town
 from payflow.domain.batches import MAX_ITEMS
@@ -25,20 +25,42 @@ def town(wallets: int = 32, residents: int = 4) -> Town:
     return Town(people, purses[1:], purses[0])
 
 
-async def test_nobody_always_begins_nor_always_follows_the_same_rival() -> None:
-    ran: list[str] = []
+class Contest:
+    """Contenders who note when they ran."""
 
-    def contender(name: str) -> Callable[[], Awaitable[int]]:
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+
+    def among(self, names: str) -> dict[str, Callable[[], Awaitable[int]]]:
+        return {name: self._contender(name) for name in names}
+
+    def _contender(self, name: str) -> Callable[[], Awaitable[int]]:
         async def turn() -> int:
-            ran.append(name)
-            return len(ran)
+            self.ran.append(name)
+            return len(self.ran)
 
         return turn
 
-    results = await by_turns({name: contender(name) for name in "abc"}, 4)
 
-    assert "".join(ran) == "abc" + "bca" + "cab" + "abc"
+async def test_nobody_always_begins_nor_always_follows_the_same_rival() -> None:
+    contest = Contest()
+
+    results = await by_turns(contest.among("abc"), 4)
+
+    assert "".join(contest.ran) == "abc" + "bca" + "cab" + "abc"
     assert results == {"a": [1, 6, 8, 10], "b": [2, 4, 9, 11], "c": [3, 5, 7, 12]}
+
+
+async def test_short_turns_alternate_inside_a_round() -> None:
+    contest = Contest()
+
+    results = await by_short_turns(contest.among("ab"), 2)
+
+    assert "".join(contest.ran) == "abba" * 4
+    assert results == {
+        "a": [[1, 4, 5, 8], [9, 12, 13, 16]],
+        "b": [[2, 3, 6, 7], [10, 11, 14, 15]],
+    }
 
 
 def test_the_ring_pays_every_wallet_as_often_as_it_pays() -> None:
