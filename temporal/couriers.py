@@ -8,6 +8,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.service import RPCError, RPCStatusCode
 
 from temporal import policies
+from temporal.away import TEMPORAL_AWAY
 from temporal.messages import DeliveryStory
 from temporal.names import DELIVERY_WORKFLOW, WAKE_SIGNAL, WEBHOOKS_QUEUE, delivery_workflow_id
 from temporal.sagas import TemporalSagas
@@ -35,7 +36,7 @@ class TemporalCouriers:
                 start_signal=WAKE_SIGNAL if wait_s == 0 else None,
                 rpc_timeout=policies.START_RPC_TIMEOUT,
             )
-        except (RPCError, RuntimeError, TimeoutError) as error:
+        except TEMPORAL_AWAY as error:
             # it is on record; Temporal being away delays it only
             logger.warning("delivery {} not carried, the pick-up will: {!r}", delivery_id, error)
 

@@ -11,6 +11,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from payflow.domain.attempts import CountedActivity
 from payflow.domain.timeline_ports import PendingStep, Told
 from temporal.activity_events import RunReader
+from temporal.away import TEMPORAL_AWAY
 from temporal.sagas import TemporalSagas
 
 ANSWERS_WITHIN = timedelta(seconds=2)  # each call; a history page takes 2-20 ms
@@ -27,7 +28,7 @@ class TemporalHistories:
         """What it says of the workflow's latest run and of those; None when it does not answer."""
         try:
             return await self._told(workflow_id, run_ids)
-        except (RPCError, RuntimeError, TimeoutError) as error:
+        except TEMPORAL_AWAY as error:
             logger.warning("temporal does not tell of {}: {!r}", workflow_id, error)
             return None
 

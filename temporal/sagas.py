@@ -1,7 +1,9 @@
 """The ``Sagas`` port over Temporal: the workflows of transfers and batches, started, spoken to."""
 
+import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +33,7 @@ from payflow.domain.repairs import RepairAnswer, RepairOrder, Verb
 from payflow.domain.transfers import Transfer
 from payflow.observability.context import note
 from temporal import policies
+from temporal.away import TEMPORAL_AWAY
 from temporal.messages import VERB_LAPSED, BatchStory, OperatorOrder, ResolveOrder, TransferStory
 from temporal.names import (
     BATCH_WORKFLOW,
@@ -150,7 +153,7 @@ class TemporalSagas:
                 memo={"request_id": request_id} if request_id else None,
                 request_eager_start=self._eager,
             )
-        except (RPCError, RuntimeError, TimeoutError) as error:
+        except TEMPORAL_AWAY as error:
             # it is accepted and in the books; Temporal being away delays it only
             logger.warning("{} not started, the sweep will: {!r}", workflow_id, error)
 
@@ -170,7 +173,7 @@ class TemporalSagas:
         handle = self._client.get_workflow_handle(transfer_workflow_id(transfer.id))
         try:
             found = await handle.describe(rpc_timeout=policies.VERB_RPC_TIMEOUT)
-        except (RPCError, TimeoutError) as error:
+        except TEMPORAL_AWAY as error:
             if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
                 return True
             raise WorkflowCannotRun(transfer.id) from error
@@ -214,7 +217,8 @@ class TemporalSagas:
                 result_type=RepairAnswer,
                 rpc_timeout=policies.VERB_RPC_TIMEOUT,
             )
-        except (WorkflowUpdateRPCTimeoutOrCancelledError, RPCError, TimeoutError) as silent:
+        except (WorkflowUpdateRPCTimeoutOrCancelledError, *TEMPORAL_AWAY) as silent:
+            await _hear_out(start)
             raise WorkflowCannotRun(transfer.id) from silent
         return answer
 
@@ -227,6 +231,13 @@ class TemporalSagas:
             static_summary(transfer, amount_band(transfer.money.amount_minor)),
             static_details(transfer.id, self._links),
         )
+
+
+async def _hear_out(start: WithStartWorkflowOperation[Any, Any]) -> None:
+    """Take the failure we know of once more: asyncio logs one that nobody took as an error."""
+    with suppress(Exception):
+        async with asyncio.timeout(0):
+            await start.workflow_handle()
 
 
 def _message(order: RepairOrder, now_s: float) -> OperatorOrder | ResolveOrder:

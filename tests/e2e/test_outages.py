@@ -23,7 +23,7 @@ async def without(stack: EmbeddedStack, name: str) -> AsyncIterator[None]:
 
 @pytest.mark.chaos
 async def test_without_temporal_transfers_are_accepted_and_complete_later(
-    bank: Bank, stack: EmbeddedStack, database: Database
+    bank: Bank, stack: EmbeddedStack, database: Database, operator: Person
 ) -> None:
     alice, bob = await bank.funded(100), await bank.person("bob")
     async with without(stack, "temporal"):
@@ -43,6 +43,10 @@ async def test_without_temporal_transfers_are_accepted_and_complete_later(
         named = {check["name"]: check["status"] for check in _checks(ready)}
         assert named["temporal"] != "ok"
         assert named["mongo"] == "ok"
+        silent = await bank.verb(operator, accepted[0].json()["id"], "pause")
+        assert (silent.status_code, silent.json()["code"]) == (409, "workflow_cannot_run")
+    logs = "".join(path.read_text() for path in stack.data_dir.rglob("*.log"))
+    assert "never retrieved" not in logs
     for answer in accepted:
         assert (await bank.ended(alice, answer.json()["id"]))["status"] == "completed"
     assert await bank.balance(bob) == 30
