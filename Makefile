@@ -11,6 +11,8 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 \
 .PHONY: help install demo up test chaos planted mutants fuzz bench ui-check screenshots check lock audit licenses sbom image release clean
 
 STORM ?= long
+# Where it is set, each of the many processes of a run would compile the whole of PayFlow for itself.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
