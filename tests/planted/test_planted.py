@@ -5,6 +5,7 @@ them and writes docs/planted-bugs.md.
 """
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,13 @@ def test_a_planted_bug_is_caught(bug: Bug, tmp_path: Path) -> None:
 def test_the_page_says_who_caught_what() -> None:
     assert set(caught) == set(BUGS)
     PAGE.write_text(table(caught))
+
+
+@pytest.mark.parametrize("bug", all_bugs(), ids=lambda bug: bug.name)
+def test_who_catches_it_is_there(bug: Bug) -> None:
+    for one in bug.caught_by:
+        path, _, name = one.partition("[")[0].partition("::")
+        assert re.search(rf"^(async )?def {name}\(", (ROOT / path).read_text(), re.MULTILINE), one
 
 
 def test_the_page_names_every_bug_and_no_other() -> None:
