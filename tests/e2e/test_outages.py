@@ -1,14 +1,24 @@
 """What leans on what: without Temporal transfers wait, without Redis nothing is missed."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import httpx
 import pytest
 
 from cli.stack import EmbeddedStack
+from payflow.domain.errors import WorkflowCannotRun
+from payflow.domain.repairs import RepairOrder, Verb
+from payflow.settings import Settings
+from payflow.storage.mapping import to_transfer
+from temporal.client import connect
+from temporal.sagas import TemporalSagas
 from tests.e2e.auditing import Database, check_the_books
 from tests.e2e.bank import Bank, Person, new_key, order
+from tests.e2e.gaps import held_before
 
 
 @asynccontextmanager
@@ -19,6 +29,18 @@ async def without(stack: EmbeddedStack, name: str) -> AsyncIterator[None]:
         yield
     finally:
         await stack.bring_up(name)
+
+
+@contextmanager
+def unheard_failures() -> Iterator[list[dict[str, Any]]]:
+    """What asyncio would log: failures that nobody took."""
+    unheard: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: unheard.append(context))
+    try:
+        yield unheard
+    finally:
+        loop.set_exception_handler(None)
 
 
 @pytest.mark.chaos
@@ -45,12 +67,32 @@ async def test_without_temporal_transfers_are_accepted_and_complete_later(
         assert named["mongo"] == "ok"
         silent = await bank.verb(operator, accepted[0].json()["id"], "pause")
         assert (silent.status_code, silent.json()["code"]) == (409, "workflow_cannot_run")
-    logs = "".join(path.read_text() for path in stack.data_dir.rglob("*.log"))
-    assert "never retrieved" not in logs
     for answer in accepted:
         assert (await bank.ended(alice, answer.json()["id"]))["status"] == "completed"
     assert await bank.balance(bob) == 30
     await check_the_books(database)
+
+
+@pytest.mark.chaos
+@pytest.mark.parametrize("stack", ["single"], indirect=True)
+async def test_a_verb_that_meets_no_temporal_leaves_no_unheard_failure_behind(
+    bank: Bank, stack: EmbeddedStack, operator: Person, database: Database
+) -> None:
+    alice, _, sent = await held_before(bank, operator, "credit", "debited")
+    found = await database.transfers.find_one({"_id": sent["id"]})
+    assert found is not None
+    pause = RepairOrder(Verb.PAUSE, operator.user_id, "temporal is away", "act_1")
+    settings = Settings(temporal_address=stack.addresses.temporal_address)
+    sagas = TemporalSagas(await connect(settings), park_after_s=10)
+    with unheard_failures() as unheard:
+        async with without(stack, "temporal"):
+            with pytest.raises(WorkflowCannotRun):
+                await sagas.repair(to_transfer(found), pause)
+        gc.collect()
+        await asyncio.sleep(0)
+        assert unheard == []
+    await bank.end_rehearsal(operator)
+    assert (await bank.ended(alice, sent["id"]))["status"] == "completed"
 
 
 @pytest.mark.chaos
