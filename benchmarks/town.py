@@ -52,7 +52,10 @@ class Town:
 
 
 def production_environment() -> dict[str, str]:
-    """Production's way of running: nothing reads rehearsal rules; limits nobody here meets."""
+    """Production's way of running: nothing reads rehearsal rules; limits nobody here meets.
+
+    What is counted in blocks has the default's window: blocks live for a share of it.
+    """
     key = OKPKey.generate_key("Ed25519", {"use": "sig"}, auto_kid=True)
     statements = OKPKey.generate_key("Ed25519", {"use": "sig"}, auto_kid=True)
     seal = OctKey.generate_key(256, auto_kid=True)
@@ -64,7 +67,7 @@ def production_environment() -> dict[str, str]:
         "PAYFLOW_ACCESS_TOKEN_TTL_S": "86400",
         "PAYFLOW_LOG_LEVEL": "INFO",
         "PAYFLOW_RATE_LIMIT_TRANSFERS": "1000000/second",
-        "PAYFLOW_RATE_LIMIT_USER": "1000000/second",
+        "PAYFLOW_RATE_LIMIT_USER": "60000000/minute",
         "PAYFLOW_RATE_LIMIT_ANONYMOUS": "1000000/second",
         "PAYFLOW_OVERLOAD_DELAY_S": "0",
     }

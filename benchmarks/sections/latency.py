@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from functools import partial
+from itertools import chain
 from statistics import median
 
 from benchmarks import svg
@@ -11,7 +12,7 @@ from benchmarks.ground import Ground
 from benchmarks.jobs import Tally
 from benchmarks.orders import spread
 from benchmarks.outcome import Chart, Outcome
-from benchmarks.rounds import by_turns
+from benchmarks.rounds import by_short_turns
 
 PAYFLOW = "POST with Prefer: wait"
 EMPTY = "empty workflow"
@@ -25,11 +26,13 @@ async def measure(ground: Ground) -> Outcome:
             PAYFLOW: lambda: ground.brisk_turn(orders),
             EMPTY: partial(in_a_loop, bare.empty, callers=1, seconds=ground.options.brisk_seconds),
         }
-        turns = await by_turns(contenders, ground.options.rounds)
-    medians = {name: each(found, _p50) for name, found in turns.items()}
-    every = {
-        name: [ms for turn in found for ms in turn.latencies_ms] for name, found in turns.items()
+        rounds = await by_short_turns(contenders, ground.options.rounds)
+    by_round = {
+        name: [[ms for turn in turns for ms in turn.latencies_ms] for turns in found]
+        for name, found in rounds.items()
     }
+    medians = {name: each(found, _p50) for name, found in by_round.items()}
+    every = {name: list(chain.from_iterable(found)) for name, found in by_round.items()}
     tail = percentile(every[PAYFLOW], 0.99)
     row = Row(
         "latency",
@@ -45,5 +48,5 @@ async def measure(ground: Ground) -> Outcome:
     return Outcome([row], [chart], raw={"latency": {"p50_ms": medians}})
 
 
-def _p50(turn: Tally) -> float:
-    return percentile(turn.latencies_ms, 0.5)
+def _p50(latencies_ms: list[float]) -> float:
+    return percentile(latencies_ms, 0.5)

@@ -24,6 +24,7 @@ EACH_READS = 50  # transfers; they stay in mongod's cache for both
 
 async def measure(ground: Ground, env: dict[str, str]) -> Outcome:
     """Reads a second by 16 callers."""
+    await ground.warm_up()  # and something to read, should this section be alone
     orders = await _orders(ground)
     async with _bare_api(ground, env) as port:
         contenders: dict[str, Callable[[], Awaitable[Tally]]] = {
