@@ -8,10 +8,11 @@ counter, taken from in blocks, so that most requests cost Redis nothing.
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, TypeVar
 
 from limits import RateLimitItemPerSecond
 from limits.aio.storage import RedisStorage
@@ -32,21 +33,65 @@ T = TypeVar("T")
 
 ANSWERS_IN_S = 0.25  # it takes 0.3 ms; a quarter of a second is a Redis that hangs
 LEFT_ALONE_S = 1.0  # how long one that did not answer is not asked again: nobody waits for it
+# A transfer is accepted by then, and its process waits for Temporal with nothing else to do.
+ASKED_AFTER_S = 0.01
 CONNECTIONS = 32
-BLOCKS = 100  # a block is a hundredth of the quota: so much may a process hold unspent
+BLOCKS = 100  # a block is a hundredth of the quota at most: so much may a process hold unspent
 # What is unspent after a twentieth of the window is dropped: the window has moved on. Sooner, and
-# who asks now and then would pay for whole blocks; a slow process would waste them under load.
+# a slow process would waste it under load.
 BLOCK_LIVES = 1 / 20
 MAX_BLOCKS = 10_000
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Block:
-    """Some of a quota that this process may give out without asking."""
+    """Some of a quota that this process may give out without asking.
 
-    left: int
-    until: float
-    verdict: Verdict
+    A block that was used up makes the next one twice as large; one that was not makes it as large
+    as what was used: who asks now and then pays for little more than that.
+    """
+
+    verdict: Verdict | None = None
+    size: int = 0
+    left: int = 0
+    until: float = 0.0
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def give(self) -> Verdict | None:
+        """One of it, while there is some and it lives."""
+        if not self.left or time.monotonic() >= self.until:
+            return None
+        self.left -= 1
+        return self.verdict
+
+    def next_size(self, most: int) -> int:
+        """How many to ask for now."""
+        given = self.size - self.left
+        return max(1, min(most, given if self.left else 2 * given))
+
+    def fill(self, size: int, verdict: Verdict) -> None:
+        """It holds so many now."""
+        self.verdict, self.size, self.left = verdict, size, size
+        self.until = time.monotonic() + BLOCK_LIVES * verdict.quota.window_s
+
+
+class _Soon(Awaitable[Verdict]):
+    """Asks once somebody waits for it, or after a while: who goes on meanwhile comes first."""
+
+    def __init__(self, ask: Callable[[], Coroutine[Any, Any, Verdict]]) -> None:
+        self._ask = ask
+        self._asking: asyncio.Task[Verdict] | None = None
+        self._timer = asyncio.get_running_loop().call_later(ASKED_AFTER_S, self._begin)
+
+    def __await__(self) -> Generator[Any, Any, Verdict]:
+        """The answer, asked for now at the latest."""
+        return self._begin().__await__()
+
+    def _begin(self) -> asyncio.Task[Verdict]:
+        if self._asking is None:
+            self._timer.cancel()
+            self._asking = asyncio.create_task(self._ask())
+        return self._asking
 
 
 class RedisQuotas:
@@ -68,7 +113,7 @@ class RedisQuotas:
         passed = await self._asked(lambda: self._log.hit(_item(quota), key))
         if passed is None:
             return taken(self._local.take(quota, key))
-        return Taken(passed, asyncio.ensure_future(self._left(quota, key, passed=passed)))
+        return Taken(passed, _Soon(partial(self._left, quota, key, passed=passed)))
 
     async def _left(self, quota: Quota, key: str, *, passed: bool) -> Verdict:
         """What is left after one was taken, or refused."""
@@ -84,18 +129,30 @@ class RedisQuotas:
         return taken(await self._of_a_block(quota, key))
 
     async def _of_a_block(self, quota: Quota, key: str) -> Verdict:
-        name = (quota.name, key)
+        block = self._block((quota.name, key))
+        if verdict := block.give():
+            return verdict
+        async with block.asking:  # once for all who wait
+            return block.give() or await self._fill(block, quota, key)
+
+    def _block(self, name: tuple[str, str]) -> _Block:
         block = self._blocks.get(name)
-        if block is not None and block.left and time.monotonic() < block.until:
-            block.left -= 1
-            return block.verdict
-        size = max(1, quota.amount // BLOCKS)
+        if block is None:
+            block = self._blocks[name] = _Block()
+            if len(self._blocks) > MAX_BLOCKS:
+                self._blocks.popitem(last=False)
+        return block
+
+    async def _fill(self, block: _Block, quota: Quota, key: str) -> Verdict:
+        """Take another block, and one of it."""
+        size = block.next_size(max(1, quota.amount // BLOCKS))
         verdict = await self._asked(lambda: _take(self._counter, quota, key, size))
         if verdict is None:
             return self._local.take(quota, key)
         if verdict.passed:
-            self._keep(name, size - 1, verdict)
-        elif size > 1:  # the last few singly
+            block.fill(size, verdict)
+            return block.give() or verdict
+        if size > 1:  # the last few singly
             verdict = await self._asked(lambda: _take(self._counter, quota, key, 1)) or verdict
         return verdict
 
@@ -123,17 +180,6 @@ class RedisQuotas:
                 logger.warning("quotas are counted in this process: {!r}", error)
             self._away_until = time.monotonic() + LEFT_ALONE_S
             return None
-
-    def _keep(self, name: tuple[str, str], left: int, verdict: Verdict) -> None:
-        """Keep a block, beside what another request fetched while this one's was on its way."""
-        now = time.monotonic()
-        other = self._blocks.get(name)
-        if other is not None and now < other.until:
-            left += other.left
-        self._blocks[name] = _Block(left, now + BLOCK_LIVES * verdict.quota.window_s, verdict)
-        self._blocks.move_to_end(name)
-        if len(self._blocks) > MAX_BLOCKS:
-            self._blocks.popitem(last=False)
 
 
 @asynccontextmanager
