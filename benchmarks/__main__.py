@@ -48,7 +48,7 @@ def main() -> int:
     except CliError as error:
         print(error, file=sys.stderr)
         return error.exit_code
-    it = Circumstances(at, monotonic() - begun, options, run.machine)
+    it = Circumstances(at, monotonic() - begun, options, run.machine, tuple(arguments.only or ()))
     measured = Measured(run.outcome, it)
     print(f"{it.took_s:.0f} s. Numbers: {write_numbers(measured, folder.root)}")
     if arguments.only:

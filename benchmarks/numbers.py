@@ -20,6 +20,7 @@ class Circumstances:
     took_s: float
     options: Options
     machine: dict[str, str]
+    sections: tuple[str, ...] = ()  # those that were asked for; none when it was a whole run
 
 
 @dataclass(frozen=True, slots=True)

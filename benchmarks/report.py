@@ -78,8 +78,9 @@ def printed(row: Row) -> str:
 
 def _run(run: Measured) -> str:
     it, options = run.circumstances, run.circumstances.options
+    kind = f"{options.kind} run" + (f" ({', '.join(it.sections)} alone)" if it.sections else "")
     said = (
-        f"{it.at}, a {options.kind} run of {it.took_s / 60:.1f} minutes: {options.rounds} rounds, "
+        f"{it.at}, a {kind} of {it.took_s / 60:.1f} minutes: {options.rounds} rounds, "
         f"turns of {options.seconds:g} s, {options.callers} callers; load before it "
         f"{it.machine.get('load before the run', 'not known')}."
     )

@@ -162,6 +162,12 @@ def test_a_page_of_two_runs_has_the_later_rows(page: Path, tmp_path: Path) -> No
     assert "- Soaked." in text and "![A plot]" in text
 
 
+def test_the_page_names_the_sections_of_a_run_that_was_not_whole(page: Path) -> None:
+    some = Circumstances(AT, 90.0, FULL, {"cores": "2"}, ("latency", "reading"))
+    report.write_page(Measured(Outcome(), some))
+    assert f"{AT}, a full run (latency, reading alone) of 1.5 minutes" in page.read_text()
+
+
 def test_a_file_that_is_no_run_is_refused(tmp_path: Path) -> None:
     nothing = tmp_path / "nothing.json"
     nothing.write_text('{"rows": []}')
