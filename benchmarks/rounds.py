@@ -1,7 +1,8 @@
 """Turns: every contender once a round, in an order that changes from round to round."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from statistics import fmean
+from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 # Of each to a round, where less than a turn's noise is looked for: the machine's mood changes
@@ -33,4 +34,21 @@ async def by_short_turns(
     return {
         name: [turns[begin : begin + SHORT_TURNS] for begin in range(0, len(turns), SHORT_TURNS)]
         for name, turns in found.items()
+    }
+
+
+class Rated(Protocol):
+    """A turn that has a rate."""
+
+    @property
+    def per_second(self) -> float:
+        """What a second of it did."""
+        ...
+
+
+def rates_of(rounds: Mapping[str, Sequence[Sequence[Rated]]]) -> dict[str, list[float]]:
+    """What a second of each round's turns did, by contender."""
+    return {
+        name: [fmean(turn.per_second for turn in turns) for turns in found]
+        for name, found in rounds.items()
     }

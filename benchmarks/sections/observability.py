@@ -5,7 +5,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from statistics import fmean, median
+from statistics import median
 
 import httpx
 
@@ -13,7 +13,7 @@ from benchmarks.figures import Mark, Row, ratios
 from benchmarks.ground import Ground
 from benchmarks.orders import spread
 from benchmarks.outcome import Outcome
-from benchmarks.rounds import by_short_turns
+from benchmarks.rounds import by_short_turns, rates_of
 from benchmarks.turns import Turn, cpu_line, metered
 from cli.ports import LOOPBACK
 
@@ -59,10 +59,7 @@ async def measure(watched: Ground, unwatched: Ground) -> Outcome:
         rounds = await by_short_turns(
             {name: _paying(ground) for name, ground in grounds.items()}, watched.options.rounds
         )
-    rates = {
-        name: [fmean(turn.per_second for turn in turns) for turns in found]
-        for name, found in rounds.items()
-    }
+    rates = rates_of(rounds)
     row = Row(
         "observability",
         "logs, metrics and traces (the default share) ÷ none of them, transfers/s, "

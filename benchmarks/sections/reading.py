@@ -3,7 +3,7 @@
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from statistics import fmean, median
+from statistics import median
 
 from benchmarks.bare_api import PORT
 from benchmarks.figures import Mark, Row, ratios
@@ -11,7 +11,7 @@ from benchmarks.ground import Ground
 from benchmarks.jobs import Tally
 from benchmarks.orders import Orders, reading
 from benchmarks.outcome import Outcome
-from benchmarks.rounds import by_short_turns
+from benchmarks.rounds import by_short_turns, rates_of
 from cli.child import Child, ChildSpec
 from cli.folder import DataFolder
 from cli.ports import PortBook
@@ -34,10 +34,7 @@ async def measure(ground: Ground, env: dict[str, str]) -> Outcome:
         for contender in contenders.values():
             await contender()  # to be warm
         rounds = await by_short_turns(contenders, ground.options.rounds)
-    rates = {
-        name: [fmean(tally.per_second for tally in tallies) for tallies in found]
-        for name, found in rounds.items()
-    }
+    rates = rates_of(rounds)
     row = Row(
         "reading",
         "`GET /v1/transfers/{id}` requests/s ÷ a bare FastAPI route doing the same find",

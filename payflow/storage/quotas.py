@@ -141,6 +141,7 @@ class RedisQuotas:
             block = self._blocks[name] = _Block()
             if len(self._blocks) > MAX_BLOCKS:
                 self._blocks.popitem(last=False)
+        self._blocks.move_to_end(name)
         return block
 
     async def _fill(self, block: _Block, quota: Quota, key: str) -> Verdict:
@@ -152,7 +153,8 @@ class RedisQuotas:
         if verdict.passed:
             block.fill(size, verdict)
             return block.give() or verdict
-        if size > 1:  # the last few singly
+        block.size = block.left = 0  # the last few singly, and what is refused asks once
+        if size > 1:
             verdict = await self._asked(lambda: _take(self._counter, quota, key, 1)) or verdict
         return verdict
 

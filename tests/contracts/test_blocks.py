@@ -63,3 +63,19 @@ async def test_no_more_pass_than_may_and_the_last_ones_do(counting: Counting) ->
     quota, key = Quota("user", 500, 3_600), str(ULID())
     passed = [(await counting.take_cheaply(quota, key)).passed for _ in range(520)]
     assert passed == [True] * 500 + [False] * 20
+    counting.questions = 0
+    for _ in range(20):
+        assert not (await counting.take_cheaply(quota, key)).passed
+    assert counting.questions == 20  # a refusal is asked for once
+
+
+async def test_who_asks_often_keeps_what_is_left(
+    counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quotas, "MAX_BLOCKS", 2)
+    quota, often, once, then = Quota("user", 6_000, 60), str(ULID()), str(ULID()), str(ULID())
+    for key in (often, often, often, often, once, often, then):  # blocks of 1, 2 and 4
+        await counting.take_cheaply(quota, key)
+    counting.questions = 0
+    await counting.take_cheaply(quota, often)
+    assert counting.questions == 0
