@@ -14,6 +14,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from payflow.domain.errors import Trouble
 from payflow.storage.books_collections import BooksCollections
+from payflow.storage.commands import insert
 from payflow.storage.transactions import in_transaction
 
 MAX_TOGETHER = 50  # some 100 kB; a longer transaction is another's wait
@@ -73,9 +74,5 @@ class Acceptance:
 
     async def _insert(self, group: list[_Waiting], session: AsyncClientSession) -> None:
         journal, transfers = self._books.journal, self._books.transfers
-        if len(group) == 1:
-            await journal.insert_one(group[0].init, session=session)
-            await transfers.insert_one(group[0].transfer, session=session)
-            return
-        await journal.insert_many([waiting.init for waiting in group], session=session)
-        await transfers.insert_many([waiting.transfer for waiting in group], session=session)
+        await insert(journal, [waiting.init for waiting in group], session)
+        await insert(transfers, [waiting.transfer for waiting in group], session)

@@ -1,8 +1,7 @@
 """A wallet is written by its id alone, whatever version of it was read or guessed."""
 
 from collections.abc import Iterable
-
-from pymongo import UpdateOne
+from typing import Any
 
 from payflow.domain.ledger import JournalEntry, Snapshot
 from payflow.storage import posting_group, posting_items
@@ -14,13 +13,13 @@ CAUGHT_BY = (
 )
 
 
-def _unguarded(entries: Iterable[JournalEntry], snapshot: Snapshot) -> list[UpdateOne]:
+def _unguarded(entries: Iterable[JournalEntry], snapshot: Snapshot) -> list[dict[str, Any]]:
     last = {entry.change.wallet_id: entry.change for entry in entries if entry.change}
     return [
-        UpdateOne(
-            {"_id": wallet_id},
-            {"$set": {"balance": change.balance_after, "sequence": change.wallet_sequence}},
-        )
+        {
+            "q": {"_id": wallet_id},
+            "u": {"$set": {"balance": change.balance_after, "sequence": change.wallet_sequence}},
+        }
         for wallet_id, change in last.items()
     ]
 
