@@ -22,6 +22,7 @@ from temporal.client import connect
 from temporal.couriers import TemporalCouriers
 from temporal.histories import TemporalHistories
 from temporal.probe import TemporalProbe
+from temporal.runtime import one_core_thread
 from temporal.sagas import TemporalSagas
 from temporal.timelines import Timelines
 from temporal.wording import Links
@@ -100,6 +101,7 @@ def say_ready() -> None:
 
 @asynccontextmanager
 async def _process(settings: Settings, role: str) -> AsyncIterator[tuple[Storage, asyncio.Event]]:
+    one_core_thread()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
