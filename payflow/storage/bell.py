@@ -22,6 +22,9 @@ LOOK_AGAIN_S = 1.0  # while Redis is there: a message can still be lost with a c
 CANCEL_AGAIN_S = 0.5
 RECONNECT_S = 0.5
 MAX_PUBLISHING = 100  # messages on their way to Redis; past that waiters poll
+# Who waited was here: that somebody waits elsewhere as well is rare, and the message would be
+# written while the next request is served.
+PUBLISH_LATER_S = 0.01
 
 
 class _Waiter:
@@ -51,6 +54,8 @@ class TerminalBell:
         self._redis = redis
         self._waiting: dict[str, set[_Waiter]] = {}
         self._publishing: set[asyncio.Task[None]] = set()
+        self._later: list[str] = []
+        self._timer: asyncio.TimerHandle | None = None
         self._listener: asyncio.Task[None] | None = None
         self._listening = False
 
@@ -62,16 +67,35 @@ class TerminalBell:
         while self._listener is not None and not self._listener.done():
             self._listener.cancel()  # again: a client's clean-up can take the word for itself
             await asyncio.wait({self._listener}, timeout=CANCEL_AGAIN_S)
+        if self._timer is not None:
+            self._timer.cancel()
         for task in self._publishing:
             task.cancel()
 
     def ring(self, ended: Iterable[Transfer]) -> None:
         """Wake who waits for these transfers, here and elsewhere. Never blocks, never raises."""
-        transfer_ids = []
+        at_once = []
         for transfer in ended:
-            transfer_ids.append(transfer.id)
-            for waiter in self._waiting.get(transfer.id, ()):
+            waiters = self._waiting.get(transfer.id, ())
+            for waiter in waiters:
                 waiter.wake(transfer)
+            if waiters:
+                self._tell_later(transfer.id)
+            else:
+                at_once.append(transfer.id)
+        self._tell(at_once)
+
+    def _tell_later(self, transfer_id: str) -> None:
+        if not self._later:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(PUBLISH_LATER_S, self._tell_the_rest)
+        self._later.append(transfer_id)
+
+    def _tell_the_rest(self) -> None:
+        self._tell(self._later)
+        self._later = []
+
+    def _tell(self, transfer_ids: list[str]) -> None:
         if transfer_ids and len(self._publishing) < MAX_PUBLISHING:
             task = asyncio.create_task(self._publish(transfer_ids))
             self._publishing.add(task)
