@@ -57,7 +57,7 @@ async def run_worker(settings: Settings) -> None:
         couriers = TemporalCouriers(sagas)
         async with (
             open_attempts(settings, storage, couriers) as attempts,
-            transfer_worker(client, storage, sagas),
+            transfer_worker(client, storage, sagas, in_threads=settings.crash_points),
             webhook_worker(client, attempts),
             maintenance_worker(client, settings, storage),
         ):
@@ -194,7 +194,7 @@ async def _work_beside_the_api(
         return
     async with (
         open_attempts(settings, storage, TemporalCouriers(sagas)) as attempts,
-        transfer_worker(client, storage, sagas),
+        transfer_worker(client, storage, sagas, in_threads=settings.crash_points),
         webhook_worker(client, attempts),
         maintenance_worker(client, settings, storage),
     ):

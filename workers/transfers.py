@@ -17,13 +17,16 @@ CACHED_WORKFLOWS = 2_000  # a parked saga costs about 50 kB while it is cached
 LEGS_AT_ONCE = 500  # what the posting engine groups from; the rest waits in Temporal
 
 
-def transfer_worker(client: Client, storage: Storage, sagas: Sagas) -> Worker:
+def transfer_worker(
+    client: Client, storage: Storage, sagas: Sagas, *, in_threads: bool = False
+) -> Worker:
     """The worker of the transfers' queue.
 
     Workflow code runs without the sandbox, which costs 15 ms a transfer by re-importing the
     modules for each run; the tests run the same code inside it. It runs on the loop's own thread
     (what the SDK calls debugging): it never waits, and handing each task of a few hundred
-    microseconds to another thread and back was 5 % of what one client waits for.
+    microseconds to another thread and back was 5 % of what one client waits for. ``in_threads``
+    is for tests that hold one story still and not the others.
     """
     return Worker(
         client,
@@ -35,7 +38,7 @@ def transfer_worker(client: Client, storage: Storage, sagas: Sagas) -> Worker:
             *BatchActivities(storage.books, storage.batch_work, sagas).all(),
         ],
         workflow_runner=UnsandboxedWorkflowRunner(),
-        debug_mode=True,
+        debug_mode=not in_threads,
         max_cached_workflows=CACHED_WORKFLOWS,
         max_concurrent_activities=LEGS_AT_ONCE,
         max_concurrent_local_activities=LEGS_AT_ONCE,
