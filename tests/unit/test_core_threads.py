@@ -9,14 +9,23 @@ import pytest
 
 THREADS = Path("/proc/self/task")
 OURS = """
-from collections import Counter
+import sys
+import time
 from pathlib import Path
 from temporalio.runtime import Runtime, TelemetryConfig
 from temporal.runtime import one_core_thread
+
+def threads():
+    names = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
+    return names.count("tokio-rt-worker")
+
 one_core_thread()
 kept = Runtime(telemetry=TelemetryConfig())
-names = [(task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
-print(Counter(names)["tokio-rt-worker"])
+until = time.monotonic() + 10
+while threads() < int(sys.argv[1]) and time.monotonic() < until:
+    time.sleep(0.01)  # a thread takes its name once it runs
+time.sleep(0.2)  # and one too many would show by now
+print(threads())
 """
 
 
@@ -27,6 +36,10 @@ def test_one_thread_unless_said_otherwise(said: str | None, threads: int) -> Non
     if said is not None:
         env["TOKIO_WORKER_THREADS"] = said
     found = subprocess.run(
-        [sys.executable, "-c", OURS], env=env, capture_output=True, text=True, check=True
+        [sys.executable, "-c", OURS, str(threads)],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert int(found.stdout) == threads
