@@ -1,7 +1,10 @@
 """One group of legs as one transaction: read what they concern, decide, write it once."""
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence, Set
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -94,21 +97,25 @@ class PostingGroup:
     async def read(self, legs: Sequence[OriginatedLeg], session: AsyncClientSession) -> Snapshot:
         """Everything the legs concern: their transfers, wallets and journal keys.
 
-        When all transfers are known from their last commit, only the wallets are read; in a
-        small group not even those that are known as well.
+        Of transfers that are known from their last commit only the wallets are read; in a small
+        group of such not even those that are known as well.
         """
-        guesses = [self._recent.guess(leg.request) for leg in legs]
-        known = {transfer.id: transfer for transfer in guesses if transfer is not None}
-        if len(known) == len(legs):
+        guesses = {leg.request.key: self._recent.guess(leg.request) for leg in legs}
+        to_read = {leg.request.transfer_id for leg in legs if guesses[leg.request.key] is None}
+        known = {one.id: one for one in guesses.values() if one and one.id not in to_read}
+        if not to_read:
             touched = _touched(legs, known)
             wallets = self._guess_wallets(touched) if len(legs) <= JOINED_UP_TO else None
             if wallets is not None:
                 return GuessedSnapshot(known, wallets, {})
             return Snapshot(known, await self._read_wallets(touched, session), {})
-        ids = sorted({leg.request.transfer_id for leg in legs})
-        if len(ids) <= JOINED_UP_TO:
-            return await self._read_joined(ids, session)
-        return await self._read_apart(ids, legs, session)
+        if len(known) + len(to_read) <= JOINED_UP_TO:
+            return await self._read_joined(sorted({*known, *to_read}), session)
+        keys = {leg.request.key for leg in legs if leg.request.transfer_id in to_read}
+        read, journal = await self._read_apart(to_read, keys, session)
+        transfers = {**known, **read}
+        wallets = await self._read_wallets(_touched(legs, transfers), session)
+        return Snapshot(transfers, wallets, journal)
 
     async def _read_joined(self, ids: list[str], session: AsyncClientSession) -> Snapshot:
         found = await self._transfers.aggregate(
@@ -145,15 +152,13 @@ class PostingGroup:
         return Snapshot(transfers, wallets, journal)
 
     async def _read_apart(
-        self, ids: list[str], legs: Sequence[OriginatedLeg], session: AsyncClientSession
-    ) -> Snapshot:
+        self, ids: Set[str], keys: Set[str], session: AsyncClientSession
+    ) -> tuple[dict[str, Transfer], dict[str, StepAnswer]]:
         found = await self._transfers.find(_any_of(ids), session=session).to_list()
-        transfers = {fields["_id"]: to_transfer(fields) for fields in found}
-        wallets = await self._read_wallets(_touched(legs, transfers), session)
-        keys = {leg.request.key for leg in legs}
         journal = await self._journal.find(_any_of(keys), ANSWER_FIELDS, session=session).to_list()
-        return Snapshot(
-            transfers, wallets, {fields["_id"]: to_answer(fields) for fields in journal}
+        return (
+            {fields["_id"]: to_transfer(fields) for fields in found},
+            {fields["_id"]: to_answer(fields) for fields in journal},
         )
 
     def _guess_wallets(self, touched: Set[str]) -> dict[str, Wallet] | None:
@@ -189,19 +194,35 @@ class PostingGroup:
         asked: Mapping[str, OriginatedLeg],
         session: AsyncClientSession,
     ) -> None:
-        documents = [
-            from_entry(
-                entry,
-                entry_id=new_id(Prefix.ENTRY),
-                event_id=new_id(Prefix.EVENT),
-                origin=asked[entry.key].origin,
-                traceparent=asked[entry.key].traceparent,
-            )
-            for entry in entries
-        ]
+        updates = wallet_updates(entries, snapshot)
+        move = partial(move_transfers, self._transfers, entries, snapshot, session)
+        # wallets first: who holds one is met at once
+        first = guarded(self._wallets, updates, session) if updates else move()
+        async with _under_way(first):
+            documents = [
+                from_entry(
+                    entry,
+                    entry_id=new_id(Prefix.ENTRY),
+                    event_id=new_id(Prefix.EVENT),
+                    origin=asked[entry.key].origin,
+                    traceparent=asked[entry.key].traceparent,
+                )
+                for entry in entries
+            ]
         await journaled(self._journal, documents, session)
-        await guarded(self._wallets, wallet_updates(entries, snapshot), session)
-        await move_transfers(self._transfers, entries, snapshot, session)
+        if updates:
+            await move()
+
+
+@asynccontextmanager
+async def _under_way(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Send the work, and wait for its end after what is done meanwhile."""
+    working = asyncio.ensure_future(work)
+    try:
+        await asyncio.sleep(0)  # it takes its first step: the server has it
+        yield
+    finally:
+        await working
 
 
 def wallet_of(leg: LegRequest, transfers: Mapping[str, Transfer]) -> str | None:

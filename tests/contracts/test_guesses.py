@@ -53,6 +53,22 @@ async def test_a_wrong_guess_is_found_out_whatever_became_of_the_transfer(
     assert await bench.journal(debited) == {"debit": 2, "credit": 2}
 
 
+async def test_in_a_group_only_what_is_not_known_is_read_and_that_whole(bench: Bench) -> None:
+    alice, bob = await bench.open_wallet(100), await bench.open_wallet()
+    moved, *others = [await bench.open_transfer(alice, bob, 10) for _ in range(6)]
+    first, other = 0, len(bench.books) - 1  # the first knows all of them as they began
+    await bench.take(LegRequest(moved, Leg.DEBIT), other)
+    legs = [
+        LegRequest(moved, Leg.DEBIT),  # guessed, and wrongly
+        LegRequest(moved, Leg.CREDIT),  # not to be guessed, so the transfer is read for both
+        *(LegRequest(one, Leg.DEBIT) for one in others),
+    ]
+    answers = await bench.books[first].take_all(legs, ORIGIN, 5.0)
+    assert [answer is not None and answer.applied for answer in answers] == [True] * 7
+    assert (await bench.wallet(alice)).balance == 40
+    assert (await bench.wallet(bob)).balance == 10
+
+
 async def test_a_wallet_that_another_process_wrote_is_found_out(bench: Bench) -> None:
     alice, bob = await bench.open_wallet(100), await bench.open_wallet()
     first, other = 0, len(bench.books) - 1
