@@ -25,8 +25,8 @@ def transfer_worker(
     Workflow code runs without the sandbox, which costs 15 ms a transfer by re-importing the
     modules for each run; the tests run the same code inside it. It runs on the loop's own thread
     (what the SDK calls debugging): it never waits, and handing each task of a few hundred
-    microseconds to another thread and back was 5 % of what one client waits for. ``in_threads``
-    is for tests that hold one story still and not the others.
+    microseconds to another thread and back cost as much again, four times a transfer.
+    ``in_threads`` is for tests that hold one story still and not the others.
     """
     return Worker(
         client,

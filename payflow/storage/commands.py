@@ -1,8 +1,9 @@
 """Writes of a transaction as the commands they are.
 
 The driver's own insert and update methods prepare for what cannot happen inside a transaction
-(a retry, a second batch), which costs a third of a command's CPU. What is written here fits into
-one message: 200 legs, each of a transfer whose request was 64 KiB at most, or a batch of 8 MiB.
+(a retry, a second batch), which costs a sixth of a transaction's CPU. What is written here fits
+into one message: 200 legs, each of a transfer whose request was 64 KiB at most, or a batch of
+8 MiB.
 """
 
 from collections.abc import Mapping, Sequence
