@@ -27,7 +27,7 @@ from payflow.domain.journal_reading import digest_of
 from payflow.domain.transfers import TransferStatus
 from payflow.proof.questions import decimal
 from payflow.proof.sums import Database
-from payflow.storage.documents import UNFINISHED
+from payflow.storage.endings import UNFINISHED
 from payflow.storage.feed import RELAY
 from payflow.storage.feed_writer import WINDOW
 from payflow.storage.proof_documents import ProofMemoryDocument
@@ -213,7 +213,7 @@ class Memory:
             yield self._wallet(row["_id"], summed)
 
     async def _open_transfers(self, at: Timestamp) -> AsyncIterator[Fields]:
-        stages = [{"$match": {"status": {"$in": UNFINISHED}}}]
+        stages = [{"$match": UNFINISHED}]
         async for row in aggregate_at(self._database, at, TRANSFERS, stages):
             carries = row["status"] in _CARRIES
             kept = TransferSum(

@@ -12,7 +12,8 @@ from payflow.domain.invariants import Finding, Invariant
 from payflow.proof.books import FINDINGS_AT_MOST, Proven
 from payflow.proof.questions import TRANSFERS
 from payflow.proof.sums import Database
-from payflow.storage.documents import OPEN, UNFINISHED, BatchDocument
+from payflow.storage.documents import BatchDocument
+from payflow.storage.endings import OPEN, UNFINISHED
 from payflow.storage.slices import slices
 from payflow.storage.transactions import translated
 
@@ -64,7 +65,7 @@ def _carriers(transfer: dict[str, Any]) -> set[str]:
 
 async def _not_carried(database: Database, running: Collection[str]) -> list[str]:
     unfinished = database[TRANSFERS].find(
-        {"status": {"$in": UNFINISHED}}, {"workflow_id": 1}, hint=OPEN, batch_size=READ_AT_ONCE
+        UNFINISHED, {"workflow_id": 1}, hint=OPEN, batch_size=READ_AT_ONCE
     )
     lost: list[str] = []
     async for transfer in unfinished:
@@ -76,7 +77,7 @@ async def _not_carried(database: Database, running: Collection[str]) -> list[str
 
 
 async def _still_lost(database: Database, sagas: LiveSagas, lost: Sequence[str]) -> list[Finding]:
-    query = {"_id": {"$in": list(lost)}, "status": {"$in": UNFINISHED}}
+    query = {"_id": {"$in": list(lost)}, **UNFINISHED}
     findings: list[Finding] = []
     async for transfer in database[TRANSFERS].find(query, {"workflow_id": 1, "status": 1}):
         if len(findings) == FINDINGS_AT_MOST:

@@ -11,7 +11,7 @@ from payflow.domain.errors import NotFound
 from payflow.domain.transfers import Transfer, TransferStatus
 from payflow.storage.batch_mapping import batch_state, to_batch
 from payflow.storage.books_collections import BooksCollections
-from payflow.storage.documents import UNFINISHED
+from payflow.storage.endings import UNFINISHED
 from payflow.storage.mapping import Fields, to_transfer
 from payflow.storage.transactions import translated
 
@@ -36,7 +36,7 @@ class MongoBatchWork:
         wanted = {
             "batch_id": batch_id,
             "batch_index": {"$gte": first, "$lt": past},
-            "status": {"$in": UNFINISHED},
+            **UNFINISHED,
         }
         found = self._books.transfers.find(
             wanted, sort=[("batch_index", ASCENDING)], hint="batch_item"

@@ -7,7 +7,7 @@ from pymongo import DESCENDING
 
 from payflow.domain.observing import Proven, Standing
 from payflow.domain.transfers import TransferStatus
-from payflow.storage.documents import UNFINISHED
+from payflow.storage.endings import OPEN, UNFINISHED
 from payflow.storage.identity import SystemClock
 from payflow.storage.transactions import Collection, translated
 
@@ -33,10 +33,8 @@ class MongoCensus:
 
     async def _ask(self) -> Standing:
         found = await self._transfers.aggregate(
-            [
-                {"$match": {"status": {"$in": UNFINISHED}}},
-                {"$group": {"_id": "$status", "count": {"$sum": 1}}},
-            ]
+            [{"$match": UNFINISHED}, {"$group": {"_id": "$status", "count": {"$sum": 1}}}],
+            hint=OPEN,
         )
         in_flight = {status: 0 for status in TransferStatus if not status.is_terminal}
         async for group in found:

@@ -12,6 +12,15 @@ from payflow.domain.transfers import FailureCode, TransferStatus
 from payflow.domain.users import Role
 from payflow.domain.wallets import WalletStatus
 from payflow.storage.access_documents import ApiKeyDocument, AuditLinkDocument
+from payflow.storage.endings import (
+    HAS_ENDED,
+    OPEN,
+    OUTCOME,
+    PARTY_OUTCOME,
+    PARTY_UNFINISHED,
+    UNFINISHED,
+    WHY_NOT,
+)
 from payflow.storage.proof_documents import (
     ProofDocument,
     ProofMemoryDocument,
@@ -22,10 +31,6 @@ from payflow.storage.sign_ons import SignOnLinkDocument, SignOnVisitDocument
 from payflow.storage.stored import StoredDocument
 from payflow.storage.timeline_documents import TimelineDocument
 from payflow.storage.webhook_documents import WebhookDeliveryDocument, WebhookEndpointDocument
-
-UNFINISHED = [status.value for status in TransferStatus if not status.is_terminal]
-OPEN = "open"  # the index of what is unfinished: small, as the door keeps it
-ENDED = [status.value for status in TransferStatus if status.is_terminal]
 
 
 class UserDocument(StoredDocument):
@@ -108,9 +113,8 @@ class TransferDocument(StoredDocument):
         """Collection and indexes.
 
         Ids are ULIDs, so lists run backwards over ``_id``: kept ascending, new transfers are
-        appended to an index and not inserted before all others. No index of what is unfinished
-        has the status in it, so a transfer's moves write no index until it ends (measured: with
-        five indexes that follow the status an update costs mongod 0.2 ms, without 0.07).
+        appended to an index and not inserted before all others. No index has the status in it,
+        nor in its filter, so a transfer's moves touch none until it ends (``endings``).
         """
 
         name = "transfers"
@@ -118,28 +122,28 @@ class TransferDocument(StoredDocument):
             IndexModel([("party_ids", ASCENDING), ("_id", ASCENDING)], name="party"),
             IndexModel([("wallet_ids", ASCENDING), ("_id", ASCENDING)], name="wallet"),
             IndexModel(
-                [("party_ids", ASCENDING), ("status", ASCENDING), ("_id", ASCENDING)],
-                name="party_ended",
-                partialFilterExpression={"status": {"$in": ENDED}},
+                [("party_ids", ASCENDING), (WHY_NOT, ASCENDING), ("_id", ASCENDING)],
+                name=PARTY_OUTCOME,
+                partialFilterExpression=HAS_ENDED,
             ),
             IndexModel(
-                [("status", ASCENDING), ("_id", ASCENDING)],
-                name="ended",
-                partialFilterExpression={"status": {"$in": ENDED}},
+                [(WHY_NOT, ASCENDING), ("_id", ASCENDING)],
+                name=OUTCOME,
+                partialFilterExpression=HAS_ENDED,
             ),
             # a person's list of one such state; Beanie takes two indexes of the same keys for
             # one, so the amount, which never changes, tells it from `party`
             IndexModel(
                 [("party_ids", ASCENDING), ("_id", ASCENDING), ("amount", ASCENDING)],
-                name="party_open",
-                partialFilterExpression={"status": {"$in": UNFINISHED}},
+                name=PARTY_UNFINISHED,
+                partialFilterExpression=UNFINISHED,
             ),
             # the sweep, the door's count, an operator's list of one such state, and `close`
             # (whose money may still come back?); none names its first key, so all hint at it
             IndexModel(
                 [("_id", ASCENDING), ("source_wallet_id", ASCENDING)],
                 name=OPEN,
-                partialFilterExpression={"status": {"$in": UNFINISHED}},
+                partialFilterExpression=UNFINISHED,
             ),
             IndexModel(
                 [("needs_attention", ASCENDING), ("_id", ASCENDING)],

@@ -7,7 +7,7 @@ say "not now" is here, before anything is written.
 import time
 
 from payflow.domain.errors import TooManyUnfinished
-from payflow.storage.documents import OPEN, UNFINISHED
+from payflow.storage.endings import OPEN, UNFINISHED
 from payflow.storage.transactions import Collection
 
 COUNT_AGAIN_S = 1.0  # counting 20,000 takes about 10 ms; a second lets in a few hundred too many
@@ -31,7 +31,7 @@ class Door:
         if time.monotonic() - self._counted_at > COUNT_AGAIN_S:
             self._counted_at = time.monotonic()
             unfinished = await self._transfers.count_documents(
-                {"status": {"$in": UNFINISHED}}, limit=self._limit, hint=OPEN
+                UNFINISHED, limit=self._limit, hint=OPEN
             )
             self._is_full = unfinished >= self._limit
         if self._is_full:

@@ -11,12 +11,8 @@ from payflow.domain.ports import Clock
 from payflow.domain.timeline_ports import ActOnTransfer, Noted, TimelineRecord
 from payflow.domain.transfers import Transfer
 from payflow.domain.webhooks import Delivery
-from payflow.storage.documents import (
-    ENDED,
-    AuditDocument,
-    JournalDocument,
-    TransferDocument,
-)
+from payflow.storage.documents import AuditDocument, JournalDocument, TransferDocument
+from payflow.storage.endings import HAS_ENDED
 from payflow.storage.mapping import to_transfer
 from payflow.storage.timeline_documents import TimelineDocument
 from payflow.storage.timeline_mapping import (
@@ -83,7 +79,7 @@ class MongoTimelines:
                             "as": "transfer",
                         }
                     },
-                    {"$match": {"transfer.status": {"$in": ENDED}}},
+                    {"$match": {f"transfer.{field}": is_so for field, is_so in HAS_ENDED.items()}},
                     {"$limit": limit},
                     {"$project": {"transfer": 1}},
                 ]

@@ -33,9 +33,17 @@ from payflow.storage.acceptance import Acceptance
 from payflow.storage.bell import TerminalBell
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.claims import find_claimed
-from payflow.storage.documents import ENDED, OPEN, UNFINISHED
 from payflow.storage.door import Door
 from payflow.storage.drawing import Purse, draw_up, paid_first
+from payflow.storage.endings import (
+    HAS_ENDED,
+    OPEN,
+    OUTCOME,
+    PARTY_OUTCOME,
+    PARTY_UNFINISHED,
+    UNFINISHED,
+    standing,
+)
 from payflow.storage.identity import lowest_id, new_id
 from payflow.storage.mapping import (
     claim_fields,
@@ -130,7 +138,7 @@ class MongoTransfers:
     async def unfinished(self) -> dict[str, Transfer]:
         """Every transfer that is not terminal, by id."""
         with translated():
-            found = self._books.transfers.find({"status": {"$in": UNFINISHED}}, hint=OPEN)
+            found = self._books.transfers.find(UNFINISHED, hint=OPEN)
             return {fields["_id"]: to_transfer(fields) async for fields in found}
 
     async def _claimed(self, claim: IdempotencyClaim) -> Transfer | None:
@@ -202,7 +210,7 @@ def transfers_wanted(
     """The query of a list: what the viewer may see of what is wanted, from ``after`` on."""
     query = whatever_is_of(viewer, "party_ids")
     if wanted.status is not None:
-        query["status"] = wanted.status.value
+        query |= standing(wanted.status)
     if wanted.wallet_id is not None:
         query["wallet_ids"] = wanted.wallet_id
     if wanted.needs_attention is not None:
@@ -224,7 +232,10 @@ def transfers_wanted(
 
 
 def index_for(query: Mapping[str, Any]) -> str | None:
-    """The index that a list must be told of: the only one that the planner would not find."""
-    status = query.get("status")
-    is_named = query.keys() & {"party_ids", "wallet_ids", "needs_attention"}
-    return OPEN if status is not None and status not in ENDED and not is_named else None
+    """The index of a list of one state, which the planner might not take; else it finds its own."""
+    if "status" not in query or query.keys() & {"wallet_ids", "needs_attention"}:
+        return None
+    has_ended = HAS_ENDED.items() <= query.items()
+    if "party_ids" in query:
+        return PARTY_OUTCOME if has_ended else PARTY_UNFINISHED
+    return OUTCOME if has_ended else OPEN

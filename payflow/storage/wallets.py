@@ -23,8 +23,8 @@ from payflow.domain.users import Principal
 from payflow.domain.wallets import Wallet, WalletStatus, closed, frozen, unfrozen
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.claims import find_claimed
-from payflow.storage.documents import OPEN
 from payflow.storage.drawing import Purse
+from payflow.storage.endings import OPEN, UNFINISHED
 from payflow.storage.identity import new_id
 from payflow.storage.mapping import (
     from_movement,
@@ -197,7 +197,7 @@ class MongoWallets:
         if status is WalletStatus.ACTIVE:
             return unfrozen(wallet)
         under_way = await self._books.transfers.count_documents(
-            {"source_wallet_id": wallet.id, "status": {"$in": _IN_TRANSIT}},
+            {"source_wallet_id": wallet.id, "status": {"$in": _IN_TRANSIT}, **UNFINISHED},
             limit=1,
             hint=OPEN,
             session=session,
