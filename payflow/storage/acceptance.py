@@ -14,7 +14,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from payflow.domain.errors import Trouble
 from payflow.storage.books_collections import BooksCollections
-from payflow.storage.commands import insert
+from payflow.storage.commands import in_line, insertion
 from payflow.storage.transactions import in_transaction
 
 MAX_TOGETHER = 50  # some 100 kB; a longer transaction is another's wait
@@ -74,5 +74,6 @@ class Acceptance:
 
     async def _insert(self, group: list[_Waiting], session: AsyncClientSession) -> None:
         journal, transfers = self._books.journal, self._books.transfers
-        await insert(journal, [waiting.init for waiting in group], session)
-        await insert(transfers, [waiting.transfer for waiting in group], session)
+        async with in_line(session) as line:
+            line.send(insertion(journal, [waiting.init for waiting in group]))
+            line.send(insertion(transfers, [waiting.transfer for waiting in group]))

@@ -1,4 +1,4 @@
-"""Writes of a transaction as the commands they are.
+"""Writes of a transaction as the commands they are, in line: none waits for the one before it.
 
 The driver's own insert and update methods prepare for what cannot happen inside a transaction
 (a retry, a second batch), which costs a sixth of a transaction's CPU. What is written here fits
@@ -6,42 +6,113 @@ into one message: 200 legs, each of a transfer whose request was 64 KiB at most,
 8 MiB.
 """
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.pool import AsyncConnection
 from pymongo.errors import DuplicateKeyError, WriteError
 
-from payflow.storage.transactions import Collection
+from payflow.storage.transactions import Collection, WriteConflict
 
 Fields = Mapping[str, Any]
 _DUPLICATE_KEY = 11000  # MongoDB's error code
 
 
-async def insert(
-    collection: Collection, documents: Sequence[Fields], session: AsyncClientSession
-) -> None:
-    """Insert the documents, each with an ``_id`` of its own.
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A command to one collection, and how many documents it must concern."""
+
+    collection: Collection
+    command: dict[str, Any]
+    due: int
+
+    def check(self, answer: Fields) -> None:
+        """Raise what the answer says has gone wrong; the transaction is to end then."""
+        for error in answer.get("writeErrors", ()):
+            kind = DuplicateKeyError if error["code"] == _DUPLICATE_KEY else WriteError
+            raise kind(error["errmsg"], error["code"], error)
+        if answer["n"] != self.due:
+            raise WriteConflict(f"{self.collection.name}: a version guard did not match")
+
+
+def insertion(collection: Collection, documents: Sequence[Fields]) -> Write:
+    """Insert the documents, each with an ``_id`` of its own."""
+    return Write(collection, {"insert": collection.name, "documents": documents}, len(documents))
+
+
+def changes(collection: Collection, updates: Sequence[Fields], due: int) -> Write:
+    """Make the updates (``q``, ``u`` and what else the command takes), which match so many."""
+    return Write(collection, {"update": collection.name, "updates": updates}, due)
+
+
+async def write(one: Write, session: AsyncClientSession) -> None:
+    """Write it by itself.
 
     Raises:
-        DuplicateKeyError: a key is taken; the transaction is over.
+        DuplicateKeyError: a key is taken. WriteConflict: a guard did not match.
     """
-    await _write(collection, {"insert": collection.name, "documents": documents}, session)
+    one.check(await one.collection.database.command(one.command, session=session))
 
 
-async def update(
-    collection: Collection, updates: Sequence[Fields], session: AsyncClientSession
-) -> int:
-    """Make the updates (``q``, ``u`` and what else the command takes); how many matched."""
-    answer = await _write(collection, {"update": collection.name, "updates": updates}, session)
-    return int(answer["n"])
+class Line:
+    """Writes of one transaction on one connection: sent at once, answered in their order.
+
+    MongoDB works off what a connection brings one after the other, and a write that fails ends
+    the transaction for those behind it. Only the commit must wait for all the answers.
+    """
+
+    def __init__(self, connection: AsyncConnection, session: AsyncClientSession) -> None:
+        self._connection = connection
+        self._session = session
+        self._sent: list[tuple[Write, asyncio.Task[dict[str, Any]]]] = []
+
+    def send(self, one: Write) -> None:
+        """Let it go as soon as this task waits; ``answered`` tells what the server says of it."""
+        sending = self._connection.command(
+            one.collection.database.name,
+            one.command,
+            session=self._session,
+            client=self._session.client,
+        )
+        self._sent.append((one, asyncio.ensure_future(sending)))
+
+    async def answered(self) -> None:
+        """Wait for all the answers.
+
+        Raises:
+            DuplicateKeyError, WriteConflict: why the first that failed did so.
+            PyMongoError: nothing is known of the writes but that they are not committed.
+        """
+        answers = await asyncio.gather(*self._tasks, return_exceptions=True)
+        for (one, _), answer in zip(self._sent, answers, strict=True):
+            if isinstance(answer, BaseException):
+                raise answer
+            one.check(answer)
+
+    async def leave(self) -> None:
+        """Wait for no answer: the connection, which would still bring some, ends."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def _tasks(self) -> list[asyncio.Task[dict[str, Any]]]:
+        return [task for _, task in self._sent]
 
 
-async def _write(
-    collection: Collection, command: dict[str, Any], session: AsyncClientSession
-) -> dict[str, Any]:
-    answer = await collection.database.command(command, session=session)
-    for error in answer.get("writeErrors", ()):
-        kind = DuplicateKeyError if error["code"] == _DUPLICATE_KEY else WriteError
-        raise kind(error["errmsg"], error["code"], error)
-    return answer
+@asynccontextmanager
+async def in_line(session: AsyncClientSession) -> AsyncIterator[Line]:
+    """A line for the writes of the session's transaction; who leaves it has all the answers."""
+    # the driver has no other door to one connection
+    async with await session.client._conn_for_writes(session, "update") as connection:
+        line = Line(connection, session)
+        try:
+            yield line
+        except BaseException:
+            await line.leave()
+            raise
+        await line.answered()

@@ -39,12 +39,17 @@ class LastingPool(Pool):
 
 
 class DirectConnection(AsyncConnection):
-    """Writes and reads in the task that asks.
+    """Writes and reads in the task that asks, and answers those who asked in their order.
 
     The driver makes three tasks for each command: one that writes, one that reads, and one that
     looks twice a second whether to give up. A write never waits, so it needs no time limit; who
     gives up hangs up (``_HangUp``), which ends the reading. A transaction takes a tenth less.
+
+    What is asked before the last answer has come is asked in line: the driver, which asks one
+    thing at a time, would mix up who hears which answer.
     """
+
+    _last: asyncio.Future[None] | None = None  # done when nobody reads any more
 
     async def send_message(self, message: bytes, max_doc_size: int) -> None:
         """Send, or raise ``ConnectionFailure``."""
@@ -60,16 +65,20 @@ class DirectConnection(AsyncConnection):
         if _csot.get_timeout():  # a deadline over several commands, which we do not set
             return await super().receive_message(request_id)
         protocol, limit_s = self.conn.get_conn, self.conn.gettimeout
-        late = None
+        loop = asyncio.get_running_loop()
+        before, self._last = self._last, loop.create_future()
+        mine, late = self._last, None
         if limit_s is not None:
-            loop = asyncio.get_running_loop()
             late = loop.call_later(limit_s, protocol.close, TimeoutError("timed out"))
         try:
+            if before is not None and not before.done():
+                await asyncio.shield(before)
             data, op_code = await protocol.read(request_id, self.max_message_size)
             return _UNPACK_REPLY[op_code](data)
         except BaseException as error:  # whatever it was, the next answer may be this one's
             await self._raise_connection_failure(error)
         finally:
+            mine.set_result(None)
             if late is not None:
                 late.cancel()
 

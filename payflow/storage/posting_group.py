@@ -1,10 +1,8 @@
 """One group of legs as one transaction: read what they concern, decide, write it once."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence, Set
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -25,7 +23,7 @@ from payflow.domain.ports import Clock, Origin
 from payflow.domain.transfers import Transfer
 from payflow.domain.wallets import Wallet
 from payflow.storage.books_collections import BooksCollections
-from payflow.storage.commands import insert, update
+from payflow.storage.commands import Write, changes, in_line, insertion
 from payflow.storage.identity import new_id
 from payflow.storage.mapping import (
     from_entry,
@@ -42,6 +40,7 @@ MOVED_AT_ONCE = 1_000  # transfers an update: 30 kB of ids
 # One joined read saves two round trips, and costs the server more for each transfer than three
 # reads by key do: 2.0 ms against 2.1 for one, 6.0 against 3.3 for 16, 41 against 11 for 200.
 JOINED_UP_TO = 3
+TAKEN = "a leg was journaled by somebody else"  # since its transfer was read, or guessed
 ANSWER_FIELDS = {"leg": 1, "outcome": 1, "code": 1}
 
 
@@ -194,35 +193,27 @@ class PostingGroup:
         asked: Mapping[str, OriginatedLeg],
         session: AsyncClientSession,
     ) -> None:
-        updates = wallet_updates(entries, snapshot)
-        move = partial(move_transfers, self._transfers, entries, snapshot, session)
         # wallets first: who holds one is met at once
-        first = guarded(self._wallets, updates, session) if updates else move()
-        async with _under_way(first):
-            documents = [
-                from_entry(
-                    entry,
-                    entry_id=new_id(Prefix.ENTRY),
-                    event_id=new_id(Prefix.EVENT),
-                    origin=asked[entry.key].origin,
-                    traceparent=asked[entry.key].traceparent,
-                )
-                for entry in entries
-            ]
-        await journaled(self._journal, documents, session)
-        if updates:
-            await move()
-
-
-@asynccontextmanager
-async def _under_way(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Send the work, and wait for its end after what is done meanwhile."""
-    working = asyncio.ensure_future(work)
-    try:
-        await asyncio.sleep(0)  # it takes its first step: the server has it
-        yield
-    finally:
-        await working
+        changed = wallet_changes(self._wallets, entries, snapshot)
+        moved = transfer_moves(self._transfers, entries, snapshot)
+        try:
+            async with in_line(session) as line:
+                for one in changed + moved:
+                    line.send(one)
+                await asyncio.sleep(0)  # the server has them, while documents are made
+                documents = [
+                    from_entry(
+                        entry,
+                        entry_id=new_id(Prefix.ENTRY),
+                        event_id=new_id(Prefix.EVENT),
+                        origin=asked[entry.key].origin,
+                        traceparent=asked[entry.key].traceparent,
+                    )
+                    for entry in entries
+                ]
+                line.send(insertion(self._journal, documents))
+        except DuplicateKeyError as error:
+            raise WriteConflict(TAKEN) from error
 
 
 def wallet_of(leg: LegRequest, transfers: Mapping[str, Transfer]) -> str | None:
@@ -241,8 +232,16 @@ def _all_applied(verdict: Verdict) -> bool:
     return all(isinstance(one, StepAnswer) and one.applied for one in verdict.answers)
 
 
+def wallet_changes(
+    wallets: Collection, entries: Iterable[JournalEntry], snapshot: Snapshot
+) -> list[Write]:
+    """What the entries do to the wallets, if anything, as one write."""
+    updates = wallet_updates(entries, snapshot)
+    return [changes(wallets, updates, len(updates))] if updates else []
+
+
 def wallet_updates(entries: Iterable[JournalEntry], snapshot: Snapshot) -> list[dict[str, Any]]:
-    """What the entries do to the wallets."""
+    """An update for each wallet that the entries change."""
     # a wallet is written once, with its last state, guarded by the version that was read
     last = {entry.change.wallet_id: entry.change for entry in entries if entry.change}
     return [
@@ -258,13 +257,10 @@ def wallet_updates(entries: Iterable[JournalEntry], snapshot: Snapshot) -> list[
     ]
 
 
-async def move_transfers(
-    transfers: Collection,
-    entries: Iterable[JournalEntry],
-    snapshot: Snapshot,
-    session: AsyncClientSession,
-) -> None:
-    """Write what the entries do to the transfers, or raise ``WriteConflict``.
+def transfer_moves(
+    transfers: Collection, entries: Iterable[JournalEntry], snapshot: Snapshot
+) -> list[Write]:
+    """What the entries do to the transfers.
 
     Those that go the same way (and many do) go in one update: one for each costs five times
     as much.
@@ -274,6 +270,7 @@ async def move_transfers(
         before = snapshot.transfers[transfer.id]
         way = (before.status.value, before.sequence, repr(transfer_state(transfer)))
         alike.setdefault(way, []).append(transfer)
+    moves = []
     for (status, sequence, _), moved in alike.items():
         for start in range(0, len(moved), MOVED_AT_ONCE):
             part = moved[start : start + MOVED_AT_ONCE]
@@ -282,33 +279,10 @@ async def move_transfers(
                 "q": {"_id": {"$in": ids}, "status": status, "sequence": sequence},
                 "u": {"$set": transfer_state(part[0])},
                 "multi": True,
-                "hint": {"_id": 1},  # else plans over the indexes of `status` are tried as well
+                "hint": {"_id": 1},  # else plans over other indexes are tried as well
             }
-            if await update(transfers, [move], session) != len(part):
-                raise WriteConflict(f"{transfers.name}: a version guard did not match")
-
-
-async def journaled(
-    journal: Collection, documents: Sequence[dict[str, Any]], session: AsyncClientSession
-) -> None:
-    """Insert the documents, all of them, or raise ``WriteConflict``: a key is taken.
-
-    Then somebody took the leg since its transfer was read, or guessed.
-    """
-    try:
-        await insert(journal, documents, session)
-    except DuplicateKeyError as error:
-        raise WriteConflict("a leg was journaled by somebody else") from error
-
-
-async def guarded(
-    collection: Collection, updates: Sequence[dict[str, Any]], session: AsyncClientSession
-) -> None:
-    """Make the updates, all of them, or raise ``WriteConflict``."""
-    if not updates:
-        return
-    if await update(collection, updates, session) != len(updates):
-        raise WriteConflict(f"{collection.name}: a version guard did not match")
+            moves.append(changes(transfers, [move], len(part)))
+    return moves
 
 
 def _any_of(ids: Iterable[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from pymongo import ASCENDING
 from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import DuplicateKeyError
 
 from payflow.domain.batch_ledger import ItemsOrder, decide_items
 from payflow.domain.identifiers import Prefix
@@ -14,10 +15,12 @@ from payflow.domain.ports import Clock, Origin
 from payflow.domain.transfers import Transfer, TransferStatus
 from payflow.domain.wallets import Wallet
 from payflow.storage.books_collections import BooksCollections
+from payflow.storage.commands import insertion, write
 from payflow.storage.identity import new_id
 from payflow.storage.mapping import from_entry, to_answer, to_transfer, to_wallet
-from payflow.storage.posting_group import guarded, journaled, move_transfers, wallet_updates
+from payflow.storage.posting_group import TAKEN, transfer_moves, wallet_changes
 from payflow.storage.slices import slices
+from payflow.storage.transactions import WriteConflict
 
 T = TypeVar("T")
 
@@ -102,9 +105,11 @@ class PostingItems:
             {"$unset": {"reserved_by": ""}},
             session=session,
         )
-        await guarded(books.wallets, wallet_updates(entries, snapshot), session)
+        for change in wallet_changes(books.wallets, entries, snapshot):
+            await write(change, session)
         await self._insert(entries, origin, session)
-        await move_transfers(books.transfers, entries, snapshot, session)
+        for move in transfer_moves(books.transfers, entries, snapshot):
+            await write(move, session)
 
     async def _insert(
         self, entries: Sequence[JournalEntry], origin: Origin, session: AsyncClientSession
@@ -114,9 +119,17 @@ class PostingItems:
         for part in slices(entries):
             making = asyncio.to_thread(_documents, part, origin)
             documents, *_ = await asyncio.gather(making, *filter(None, [inserting]))
-            inserting = asyncio.ensure_future(journaled(self._books.journal, documents, session))
+            inserting = asyncio.ensure_future(self._journal(documents, session))
         if inserting is not None:
             await inserting
+
+    async def _journal(
+        self, documents: Sequence[dict[str, Any]], session: AsyncClientSession
+    ) -> None:
+        try:
+            await write(insertion(self._books.journal, documents), session)
+        except DuplicateKeyError as error:
+            raise WriteConflict(TAKEN) from error
 
 
 def _range_of(order: ItemsOrder) -> dict[str, Any]:

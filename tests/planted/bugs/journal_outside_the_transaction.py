@@ -1,12 +1,13 @@
 """The journal is written before the transaction commits, and stays when it does not."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from payflow.storage import posting_group
-from payflow.storage.transactions import Collection
+from payflow.storage.commands import Write, in_line
+from tests.planted.overhearing import Overheard
 from tests.planted.planting import Reach, replace_in
 
 REACH = Reach.STACK
@@ -15,11 +16,17 @@ CAUGHT_BY = (
 )
 
 
-async def _at_once(
-    journal: Collection, documents: Sequence[dict[str, Any]], session: AsyncClientSession
-) -> None:
-    await journal.insert_many(documents)
+@asynccontextmanager
+async def _at_once(session: AsyncClientSession) -> AsyncIterator[Overheard]:
+    async with in_line(session) as line:
+        yield (overheard := Overheard(line, passes_on=_is_no_insertion))
+        for insertion in overheard.insertions:
+            await insertion.collection.insert_many(insertion.command["documents"])
+
+
+def _is_no_insertion(one: Write) -> bool:
+    return "insert" not in one.command
 
 
 def plant() -> None:
-    replace_in("journaled", _at_once, posting_group)
+    replace_in("in_line", _at_once, posting_group)
