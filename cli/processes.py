@@ -21,6 +21,7 @@ from payflow.storage.factory import Storage, open_storage
 from temporal.client import connect
 from temporal.couriers import TemporalCouriers
 from temporal.histories import TemporalHistories
+from temporal.plain_payloads import pass_plain_payloads
 from temporal.probe import TemporalProbe
 from temporal.runtime import one_core_thread
 from temporal.sagas import TemporalSagas
@@ -102,6 +103,7 @@ def say_ready() -> None:
 @asynccontextmanager
 async def _process(settings: Settings, role: str) -> AsyncIterator[tuple[Storage, asyncio.Event]]:
     one_core_thread()
+    pass_plain_payloads()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
