@@ -26,7 +26,7 @@ class OneTransactionPerLeg:
         async def work(session: AsyncClientSession) -> Posted:
             snapshot = await self._group.read(alone, session)
             self._recent.forget([leg.transfer_id])  # until it is committed
-            return await self._group.post(alone, snapshot, session)
+            return await self._group.post(alone, snapshot, session, commits=True)
 
         verdict = (await in_transaction(self._client, work)).verdict
         for entry in verdict.entries:

@@ -74,6 +74,6 @@ class Acceptance:
 
     async def _insert(self, group: list[_Waiting], session: AsyncClientSession) -> None:
         journal, transfers = self._books.journal, self._books.transfers
-        async with in_line(session) as line:
+        async with in_line(session, commits=True) as line:
             line.send(insertion(journal, [waiting.init for waiting in group]))
             line.send(insertion(transfers, [waiting.transfer for waiting in group]))

@@ -8,13 +8,14 @@ into one message: 200 legs, each of a transfer whose request was 64 KiB at most,
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.pool import AsyncConnection
-from pymongo.errors import DuplicateKeyError, WriteError
+from pymongo.client_session_shared import _TxnState
+from pymongo.errors import DuplicateKeyError, PyMongoError, WriteError
 
 from payflow.storage.transactions import Collection, WriteConflict
 
@@ -93,6 +94,19 @@ class Line:
                 raise answer
             one.check(answer)
 
+    async def committed(self) -> None:
+        """Wait for all the answers, and commit on this connection, which saves finding one.
+
+        A commit that has no good answer is left to who began the transaction, to be repeated.
+
+        Raises:
+            What ``answered`` raises; nothing is committed then.
+        """
+        await self.answered()
+        with suppress(PyMongoError):
+            await self._session._finish_transaction(self._connection, "commitTransaction")
+            self._session._transaction.state = _TxnState.COMMITTED
+
     async def leave(self) -> None:
         """Wait for no answer: the connection, which would still bring some, ends."""
         for task in self._tasks:
@@ -105,8 +119,11 @@ class Line:
 
 
 @asynccontextmanager
-async def in_line(session: AsyncClientSession) -> AsyncIterator[Line]:
-    """A line for the writes of the session's transaction; who leaves it has all the answers."""
+async def in_line(session: AsyncClientSession, *, commits: bool = False) -> AsyncIterator[Line]:
+    """A line for the writes of the session's transaction; who leaves it has all the answers.
+
+    ``commits``: they are its last.
+    """
     # the driver has no other door to one connection
     async with await session.client._conn_for_writes(session, "update") as connection:
         line = Line(connection, session)
@@ -115,4 +132,4 @@ async def in_line(session: AsyncClientSession) -> AsyncIterator[Line]:
         except BaseException:
             await line.leave()
             raise
-        await line.answered()
+        await (line.committed() if commits else line.answered())

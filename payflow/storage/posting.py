@@ -322,7 +322,8 @@ class PostingEngine:
             waiting.wallet_id = wallet_of(waiting.leg.request, snapshot.transfers)
         if in_main_lane and any(self._is_kept_apart(waiting) for waiting in group):
             raise _LaneTaken
-        posted = await self._group.post(legs, snapshot, session)
+        commits = self.points is None
+        posted = await self._group.post(legs, snapshot, session, commits=commits)
         if self.points is not None:
             standing = [At(leg.request.leg, leg.request.transfer_id) for leg in legs]
             await self.points.reached(CrashPoint.INSIDE_TRANSACTION, standing)

@@ -23,7 +23,7 @@ from payflow.domain.ports import Clock, Origin
 from payflow.domain.transfers import Transfer
 from payflow.domain.wallets import Wallet
 from payflow.storage.books_collections import BooksCollections
-from payflow.storage.commands import Write, changes, in_line, insertion
+from payflow.storage.commands import Line, Write, changes, in_line, insertion
 from payflow.storage.identity import new_id
 from payflow.storage.mapping import (
     from_entry,
@@ -172,9 +172,17 @@ class PostingGroup:
         return {fields["_id"]: to_wallet(fields) for fields in found}
 
     async def post(
-        self, legs: Sequence[OriginatedLeg], snapshot: Snapshot, session: AsyncClientSession
+        self,
+        legs: Sequence[OriginatedLeg],
+        snapshot: Snapshot,
+        session: AsyncClientSession,
+        *,
+        commits: bool = False,
     ) -> Posted:
-        """Decide the legs over the snapshot and write the outcome through its session."""
+        """Decide the legs over the snapshot and write the outcome through its session.
+
+        ``commits``: nothing else is written, so what is written is committed as well.
+        """
         requests = [leg.request for leg in legs]
         verdict = decide(requests, snapshot, self._clock.now())
         if isinstance(snapshot, GuessedSnapshot) and not _all_applied(verdict):
@@ -183,7 +191,11 @@ class PostingGroup:
             verdict = decide(requests, snapshot, self._clock.now())
         if verdict.entries:
             asked = {leg.request.key: leg for leg in reversed(legs)}
-            await self._write(verdict.entries, snapshot, asked, session)
+            try:
+                async with in_line(session, commits=commits) as line:
+                    await self._write(verdict.entries, snapshot, asked, line)
+            except DuplicateKeyError as error:
+                raise WriteConflict(TAKEN) from error
         return Posted(verdict, snapshot)
 
     async def _write(
@@ -191,29 +203,25 @@ class PostingGroup:
         entries: Sequence[JournalEntry],
         snapshot: Snapshot,
         asked: Mapping[str, OriginatedLeg],
-        session: AsyncClientSession,
+        line: Line,
     ) -> None:
         # wallets first: who holds one is met at once
-        changed = wallet_changes(self._wallets, entries, snapshot)
-        moved = transfer_moves(self._transfers, entries, snapshot)
-        try:
-            async with in_line(session) as line:
-                for one in changed + moved:
-                    line.send(one)
-                await asyncio.sleep(0)  # the server has them, while documents are made
-                documents = [
-                    from_entry(
-                        entry,
-                        entry_id=new_id(Prefix.ENTRY),
-                        event_id=new_id(Prefix.EVENT),
-                        origin=asked[entry.key].origin,
-                        traceparent=asked[entry.key].traceparent,
-                    )
-                    for entry in entries
-                ]
-                line.send(insertion(self._journal, documents))
-        except DuplicateKeyError as error:
-            raise WriteConflict(TAKEN) from error
+        for one in wallet_changes(self._wallets, entries, snapshot):
+            line.send(one)
+        for one in transfer_moves(self._transfers, entries, snapshot):
+            line.send(one)
+        await asyncio.sleep(0)  # the server has them, while documents are made
+        documents = [
+            from_entry(
+                entry,
+                entry_id=new_id(Prefix.ENTRY),
+                event_id=new_id(Prefix.EVENT),
+                origin=asked[entry.key].origin,
+                traceparent=asked[entry.key].traceparent,
+            )
+            for entry in entries
+        ]
+        line.send(insertion(self._journal, documents))
 
 
 def wallet_of(leg: LegRequest, transfers: Mapping[str, Transfer]) -> str | None:

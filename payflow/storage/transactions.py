@@ -76,7 +76,8 @@ async def attempt(client: Client, work: Callable[[AsyncClientSession], Awaitable
     """One run of ``work`` and its commit, or the driver's error with its labels."""
     async with snapshot_session(client) as session:
         result = await work(session)
-        await _commit(session)
+        if session.in_transaction:  # else the last writes' line has committed it
+            await _commit(session)
         return result
 
 

@@ -20,15 +20,19 @@ from payflow.storage.transactions import (
     is_transient,
     snapshot_session,
 )
+from tests.contracts.losing import SOON_S, lose_the_commit, proxied_mongo
 from tests.webhooks.post import settings_for
 
-SOON_S = 5.0
 MANY = 50
+
+
+def client_at(pair: EmbeddedStack, mongo_url: str) -> Client:
+    return open_client(settings_for(pair).model_copy(update={"mongo_url": mongo_url}))
 
 
 @pytest.fixture
 async def client(pair: EmbeddedStack) -> AsyncIterator[Client]:
-    async with open_client(settings_for(pair)) as opened:
+    async with client_at(pair, pair.addresses.mongo_url) as opened:
         yield opened
 
 
@@ -78,11 +82,12 @@ async def test_a_line_is_one_connection_and_answers_in_order(
         line.send(changes(kept, [{"q": {}, "u": {"$set": {"a": 1}}, "multi": True}], MANY + 1))
 
 
+@pytest.mark.parametrize("commits", [False, True])
 async def test_the_first_that_fails_tells_why_and_nothing_is_written(
-    client: Client, kept: Collection
+    client: Client, kept: Collection, commits: bool
 ) -> None:
     async def work(session: AsyncClientSession) -> None:
-        async with in_line(session) as line:
+        async with in_line(session, commits=commits) as line:
             line.send(insertion(kept, [{"_id": "new"}]))
             line.send(insertion(kept, [{"_id": "there"}]))
             line.send(raised(kept, 1))  # the transaction is over by now, which is not the reason
@@ -92,11 +97,12 @@ async def test_the_first_that_fails_tells_why_and_nothing_is_written(
     assert await ids_in(kept) == {"there"}
 
 
+@pytest.mark.parametrize("commits", [False, True])
 async def test_a_guard_that_does_not_match_undoes_the_line(
-    client: Client, kept: Collection
+    client: Client, kept: Collection, commits: bool
 ) -> None:
     async def work(session: AsyncClientSession) -> None:
-        async with in_line(session) as line:
+        async with in_line(session, commits=commits) as line:
             line.send(raised(kept, 7))
             line.send(insertion(kept, [{"_id": "new"}]))
 
@@ -104,6 +110,31 @@ async def test_a_guard_that_does_not_match_undoes_the_line(
         await in_transaction(client, work, retry_for_s=0.0)
     assert isinstance(given_up.value.__cause__, WriteConflict)
     assert await ids_in(kept) == {"there"}
+
+
+async def test_a_line_of_the_last_writes_commits_them(client: Client, kept: Collection) -> None:
+    async with snapshot_session(client) as session:
+        async with in_line(session, commits=True) as line:
+            line.send(raised(kept, 1))
+            line.send(insertion(kept, [{"_id": "new"}]))
+        assert not session.in_transaction
+    assert await ids_in(kept) == {"there", "new"}
+
+
+async def test_a_commit_without_an_answer_is_repeated_and_not_the_work(
+    pair: EmbeddedStack, kept: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = []
+
+    async def work(session: AsyncClientSession) -> None:
+        ran.append(session)
+        async with in_line(session, commits=True) as line:
+            line.send(raised(kept, 1))
+
+    async with proxied_mongo(pair) as (url, proxy), client_at(pair, url) as theirs:
+        await lose_the_commit(proxy, in_transaction(theirs, work), monkeypatch)
+    assert len(ran) == 1
+    assert await kept.find_one({"_id": "there"}) == {"_id": "there", "version": 2}
 
 
 async def test_two_lines_on_one_document_conflict(client: Client, kept: Collection) -> None:

@@ -17,7 +17,7 @@ CAUGHT_BY = ("tests/bank/test_bank.py::test_the_bank_keeps_its_books_whatever_st
 
 
 @asynccontextmanager
-async def _told_first(session: AsyncClientSession) -> AsyncIterator[Overheard]:
+async def _told_first(session: AsyncClientSession, *, commits: bool) -> AsyncIterator[Overheard]:
     async with in_line(session) as line:
         yield (overheard := Overheard(line))
     for insertion in overheard.insertions:

@@ -17,7 +17,7 @@ CAUGHT_BY = (
 
 
 @asynccontextmanager
-async def _at_once(session: AsyncClientSession) -> AsyncIterator[Overheard]:
+async def _at_once(session: AsyncClientSession, *, commits: bool) -> AsyncIterator[Overheard]:
     async with in_line(session) as line:
         yield (overheard := Overheard(line, passes_on=_is_no_insertion))
         for insertion in overheard.insertions:
