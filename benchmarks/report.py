@@ -50,6 +50,9 @@ METHOD = """## Method
   `/proc`, divided by what was done in those turns; it has steps of 10 ms.
 - The start is timed from the command to `stack.json`, which is written when everything answers.
 - Nothing else should run on the machine; what did shows in the spread.
+- Where the time of one transfer goes, and so why an aim may be missed, is in decisions
+  [20](decisions/0020-one-clients-path-has-few-hops.md) and
+  [21](decisions/0021-a-leg-costs-mongodb-little.md).
 
 Again: `make bench`, `make bench BENCH=--quick` (two minutes), `make bench BENCH=--soak` (50,000
 transfers for the memory rows), `make bench BENCH='--past 1000000'`. A run of some sections
