@@ -1,5 +1,6 @@
 """Batches over MongoDB as their owners see them: accepted whole, read, listed, cancelled."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ from payflow.storage.batch_mapping import from_batch, from_batch_acceptance, to_
 from payflow.storage.batch_work import count_items
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.claims import find_claimed
+from payflow.storage.commands import in_line, insertion
 from payflow.storage.identity import new_id
 from payflow.storage.mapping import from_acceptance, from_transfer, to_transfer
 from payflow.storage.pages import page_of
@@ -130,12 +132,16 @@ class MongoBatches:
                 event_id=new_id(Prefix.EVENT),
                 request_id=request_id,
             )
-            await self._kept.journal.insert_one(init, session=session)
-            await self._kept.batches.insert_one(from_batch(batch, request_id), session=session)
-            for part in slices(transfers):
-                await self._kept.journal.insert_many(_inits(part, request_id), session=session)
-                documents = [from_transfer(transfer) for transfer in part]
-                await self._kept.transfers.insert_many(documents, session=session)
+            kept = self._kept
+            async with in_line(session, commits=True) as line:
+                line.send(insertion(kept.journal, [init]))
+                await line.answered()
+                line.send(insertion(kept.batches, [from_batch(batch, request_id)]))
+                for part in slices(transfers):
+                    await line.room()
+                    line.send(insertion(kept.journal, _inits(part, request_id)))
+                    line.send(insertion(kept.transfers, [from_transfer(one) for one in part]))
+                    await asyncio.sleep(0)  # the server has them, while the next are made
 
         await in_transaction(self._kept.client, work)
 

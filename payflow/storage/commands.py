@@ -20,6 +20,7 @@ from pymongo.errors import DuplicateKeyError, PyMongoError, WriteError
 from payflow.storage.transactions import Collection, WriteConflict
 
 Fields = Mapping[str, Any]
+UNANSWERED = 16  # a batch's documents come in messages of about 0.6 MB
 _DUPLICATE_KEY = 11000  # MongoDB's error code
 
 
@@ -50,15 +51,6 @@ def changes(collection: Collection, updates: Sequence[Fields], due: int) -> Writ
     return Write(collection, {"update": collection.name, "updates": updates}, due)
 
 
-async def write(one: Write, session: AsyncClientSession) -> None:
-    """Write it by itself.
-
-    Raises:
-        DuplicateKeyError: a key is taken. WriteConflict: a guard did not match.
-    """
-    one.check(await one.collection.database.command(one.command, session=session))
-
-
 class Line:
     """Writes of one transaction on one connection: sent at once, answered in their order.
 
@@ -80,6 +72,11 @@ class Line:
             client=self._session.client,
         )
         self._sent.append((one, asyncio.ensure_future(sending)))
+
+    async def room(self) -> None:
+        """Wait while many writes have no answer: what MongoDB has not read is in our memory."""
+        if len(self._sent) >= UNANSWERED:
+            await asyncio.wait([self._sent[-UNANSWERED][1]])
 
     async def answered(self) -> None:
         """Wait for all the answers.

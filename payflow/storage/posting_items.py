@@ -15,7 +15,7 @@ from payflow.domain.ports import Clock, Origin
 from payflow.domain.transfers import Transfer, TransferStatus
 from payflow.domain.wallets import Wallet
 from payflow.storage.books_collections import BooksCollections
-from payflow.storage.commands import insertion, write
+from payflow.storage.commands import changes, in_line, insertion
 from payflow.storage.identity import new_id
 from payflow.storage.mapping import from_entry, to_answer, to_transfer, to_wallet
 from payflow.storage.posting_group import TAKEN, transfer_moves, wallet_changes
@@ -69,6 +69,8 @@ class PostingItems:
     async def _read_journal(self, transfers: Sequence[Transfer]) -> dict[str, StepAnswer]:
         """The recorded answers; a transfer that is ``initiated`` has none."""
         begun = [t.id for t in transfers if t.status is not TransferStatus.INITIATED]
+        if not begun:
+            return {}
         found = self._books.journal.find(
             {"transfer_id": {"$in": begun}, "outcome": {"$exists": True}},
             {"leg": 1, "outcome": 1, "code": 1},
@@ -99,35 +101,21 @@ class PostingItems:
         origin: Origin,
         session: AsyncClientSession,
     ) -> None:
+        """Write wallets and transfers, and while the server does so make the documents."""
         books = self._books
-        await books.wallets.update_many(
-            {"_id": {"$in": sorted(snapshot.wallets)}},
-            {"$unset": {"reserved_by": ""}},
-            session=session,
-        )
-        for change in wallet_changes(books.wallets, entries, snapshot):
-            await write(change, session)
-        await self._insert(entries, origin, session)
-        for move in transfer_moves(books.transfers, entries, snapshot):
-            await write(move, session)
-
-    async def _insert(
-        self, entries: Sequence[JournalEntry], origin: Origin, session: AsyncClientSession
-    ) -> None:
-        """Insert slice by slice; while the server works on one, the next is made."""
-        inserting: asyncio.Future[Any] | None = None
-        for part in slices(entries):
-            making = asyncio.to_thread(_documents, part, origin)
-            documents, *_ = await asyncio.gather(making, *filter(None, [inserting]))
-            inserting = asyncio.ensure_future(self._journal(documents, session))
-        if inserting is not None:
-            await inserting
-
-    async def _journal(
-        self, documents: Sequence[dict[str, Any]], session: AsyncClientSession
-    ) -> None:
+        reserved = {"_id": {"$in": sorted(snapshot.wallets)}}
+        given_back = {"q": reserved, "u": {"$unset": {"reserved_by": ""}}, "multi": True}
         try:
-            await write(insertion(self._books.journal, documents), session)
+            async with in_line(session) as line:
+                line.send(changes(books.wallets, [given_back], len(snapshot.wallets)))
+                for one in wallet_changes(books.wallets, entries, snapshot):
+                    line.send(one)
+                for one in transfer_moves(books.transfers, entries, snapshot):
+                    line.send(one)
+                for part in slices(entries):
+                    documents = await asyncio.to_thread(_documents, part, origin)
+                    await line.room()
+                    line.send(insertion(books.journal, documents))
         except DuplicateKeyError as error:
             raise WriteConflict(TAKEN) from error
 
