@@ -20,8 +20,8 @@ CAUGHT_BY = ("tests/bank/test_bank.py::test_the_bank_keeps_its_books_whatever_st
 async def _told_first(session: AsyncClientSession, *, commits: bool) -> AsyncIterator[Overheard]:
     async with in_line(session) as line:
         yield (overheard := Overheard(line))
-    for insertion in overheard.insertions:
-        await _tell(insertion)
+        for insertion in overheard.insertions:
+            await _tell(insertion)
 
 
 async def _tell(insertion: Write) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from payflow.domain.ledger import JournalEntry, Snapshot
-from payflow.storage import posting_group, posting_items
+from payflow.storage import posting_group
 from tests.planted.planting import Reach, replace_in
 
 REACH = Reach.STACK
@@ -25,4 +25,4 @@ def _unguarded(entries: Iterable[JournalEntry], snapshot: Snapshot) -> list[dict
 
 
 def plant() -> None:
-    replace_in("wallet_updates", _unguarded, posting_group, posting_items)
+    replace_in("wallet_updates", _unguarded, posting_group)
