@@ -71,7 +71,9 @@ class Line:
             session=self._session,
             client=self._session.client,
         )
-        self._sent.append((one, asyncio.ensure_future(sending)))
+        # without its documents: all those of a batch would be many
+        bare = Write(one.collection, {}, one.due)
+        self._sent.append((bare, asyncio.ensure_future(sending)))
 
     async def room(self) -> None:
         """Wait while many writes have no answer: what MongoDB has not read is in our memory."""

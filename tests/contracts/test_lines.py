@@ -75,11 +75,18 @@ async def test_what_is_sent_in_line_is_written_together(client: Client, kept: Co
 async def test_a_line_is_one_connection_and_answers_in_order(
     client: Client, kept: Collection
 ) -> None:
+    everybody = {"q": {}, "u": {"$set": {"marked": True}}, "multi": True}
     async with snapshot_session(client) as session, in_line(session) as line:
         line.send(raised(kept, 1))
         line.send(raised(kept, 1, due=0))  # it is 2 by now
         line.send(insertion(kept, [{"_id": str(number)} for number in range(MANY)]))
-        line.send(changes(kept, [{"q": {}, "u": {"$set": {"a": 1}}, "multi": True}], MANY + 1))
+        line.send(changes(kept, [everybody], MANY + 1))
+        await line.answered()
+        assert await kept.count_documents({"marked": True}, session=session) == MANY + 1
+    with pytest.raises(WriteConflict):  # the control: one answer less than is due
+        async with snapshot_session(client) as session, in_line(session) as line:
+            line.send(raised(kept, 1))
+            line.send(changes(kept, [everybody], 2))
 
 
 @pytest.mark.parametrize("commits", [False, True])
