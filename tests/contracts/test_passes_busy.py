@@ -148,7 +148,7 @@ async def test_busy_books_are_right_at_every_pass(
         proof = await held.enter_async_context(proving(database, settings, tmp_path))
         town, over = Town(stores, seed), asyncio.Event()
         await town.open()
-        # The relay makes its collection at its first look, and MongoDB refuses a snapshot of just then.
+        # the relay makes its collection at its first look; MongoDB refuses a snapshot of just then
         await proof.seal()
         said = []
         async with asyncio.TaskGroup() as group:
