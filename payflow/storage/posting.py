@@ -28,7 +28,7 @@ from payflow.domain.ports import Clock, Origin
 from payflow.domain.transfers import TransferStatus
 from payflow.storage.bell import TerminalBell
 from payflow.storage.books_collections import BooksCollections
-from payflow.storage.idle_transactions import end_idle_transactions
+from payflow.storage.idle_transactions import IDLE_FOR_S, IdleTransactions
 from payflow.storage.marks import park_transfer
 from payflow.storage.memory import Memory
 from payflow.storage.posting_group import (
@@ -59,7 +59,7 @@ UNBOUND_PATIENCE_S = 2.0  # independent ones: then each goes its own way, past t
 # Who claims the wallet first loses one update by a conflict, not a transaction, and may try
 # sooner: with two workers on one wallet p99 was 110 ms so, 250 ms with the longer jitter.
 CLAIM_JITTER_S = (0.001, 0.006)
-DEAD_AFTER_S = 1.0  # conflicts for so long: somebody died holding the wallet
+SUSPECT_AFTER_S = 0.25  # a neighbour's group holds a wallet for 10 ms, a batch's items for 0.3 s
 
 
 @dataclass(slots=True, eq=False)
@@ -264,9 +264,9 @@ class PostingEngine:
             await self._fail(members, error)
 
     async def _patiently(self, work: Callable[[], Awaitable[T]], patience_s: float) -> T:
-        """Run it until it meets no conflict; past a second, end what the dead left behind."""
+        """Run it until it meets no conflict; meanwhile end what the dead have left behind."""
         started = time.monotonic()
-        looked_for_the_dead = False
+        idle = IdleTransactions(self._client)
         while True:
             try:
                 return await work()
@@ -274,11 +274,10 @@ class PostingEngine:
                 waited_s = time.monotonic() - started
                 if not is_conflict(error) or waited_s > patience_s:
                     raise
-                if waited_s > DEAD_AFTER_S and not looked_for_the_dead:
-                    looked_for_the_dead = True
-                    with suppress(PyMongoError):
-                        await end_idle_transactions(self._client)
-            await pause(JITTER_S if looked_for_the_dead else CLAIM_JITTER_S)
+            if waited_s > SUSPECT_AFTER_S:
+                with suppress(PyMongoError):
+                    await idle.look()
+            await pause(JITTER_S if waited_s > IDLE_FOR_S else CLAIM_JITTER_S)
 
     async def _post(self, group: list[_Waiting], *, in_main_lane: bool = False) -> None:
         if not group:

@@ -16,7 +16,7 @@ from pymongo.errors import PyMongoError
 from payflow.domain.errors import BooksUnavailable
 from payflow.domain.events import GENESIS
 from payflow.storage.feed import FeedCollections
-from payflow.storage.idle_transactions import end_idle_transactions
+from payflow.storage.idle_transactions import IdleTransactions
 from payflow.storage.transactions import WriteConflict, in_transaction, translate, translated
 
 LEASE, PLACE = "lease", "place"  # documents of the ``relay`` collection
@@ -41,6 +41,7 @@ class RelayLease:
         self._relay = collections.relay
         self._holder = holder
         self._elapsed = elapsed
+        self._idle = IdleTransactions(self._client, elapsed)
         self._seen: tuple[int, int] | None = None
         self._seen_at = 0.0
 
@@ -110,6 +111,6 @@ class RelayLease:
 
     async def _end_sleepers(self) -> None:
         try:
-            await end_idle_transactions(self._client)
+            await self._idle.look()
         except PyMongoError as error:
             raise translate(error) from error
