@@ -119,6 +119,10 @@ WORKFLOW_TASK_TIMEOUT = timedelta(seconds=5)
 # recover; 1 s: 0.7 s).
 STICKY_TIMEOUT = timedelta(seconds=1)
 
+# The SDK keeps a heartbeat back for 0.8 of its time-out, which leaves the last of 5 s to a busy
+# machine: activities that lived were begun again elsewhere. So it sends each of ours.
+HEARD_EVERY = timedelta(seconds=1)
+
 # Steps in flight end within 10 s; a worker that is stopped lets them.
 GRACEFUL_SHUTDOWN = timedelta(seconds=30)
 

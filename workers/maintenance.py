@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.proof import ProofActivities
 from payflow.auth.statements import load_statement_keys
@@ -16,8 +15,8 @@ from payflow.settings import Settings
 from payflow.storage.connection import open_client
 from payflow.storage.factory import Storage
 from temporal.names import MAINTENANCE_QUEUE
-from temporal.policies import GRACEFUL_SHUTDOWN
 from temporal.schedules import ensure_proof_schedule
+from workers.built import worker
 from workflows.proof import ProofWorkflow
 
 
@@ -41,15 +40,13 @@ async def maintenance_worker(
 ) -> AsyncIterator[None]:
     """The worker of the maintenance queue, and the schedule that gives it work."""
     async with open_prover(settings, storage) as prover:
-        worker = Worker(
-            client,
+        maintaining = worker(
+            client=client,
             task_queue=MAINTENANCE_QUEUE,
             workflows=[ProofWorkflow],
             activities=ProofActivities(prover).all(),
-            workflow_runner=UnsandboxedWorkflowRunner(),
             max_concurrent_activities=1,  # a second pass at once would only be overtaken
-            graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
         )
-        async with worker:
+        async with maintaining:
             await ensure_proof_schedule(client, settings.proof_interval_s)
             yield

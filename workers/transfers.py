@@ -1,7 +1,7 @@
 """The worker that runs transfers and batches: a list."""
 
 from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import Worker
 
 from activities.batches import BatchActivities
 from activities.ledger import LedgerActivities
@@ -9,7 +9,7 @@ from activities.repairs import RepairActivities
 from payflow.domain.ports import Sagas
 from payflow.storage.factory import Storage
 from temporal.names import TRANSFERS_QUEUE
-from temporal.policies import GRACEFUL_SHUTDOWN, STICKY_TIMEOUT
+from workers.built import worker
 from workflows.batch import BatchWorkflow
 from workflows.transfer import TransferWorkflow
 
@@ -22,14 +22,13 @@ def transfer_worker(
 ) -> Worker:
     """The worker of the transfers' queue.
 
-    Workflow code runs without the sandbox, which costs 15 ms a transfer by re-importing the
-    modules for each run; the tests run the same code inside it. It runs on the loop's own thread
-    (what the SDK calls debugging): it never waits, and handing each task of a few hundred
-    microseconds to another thread and back cost as much again, four times a transfer.
+    Workflow code runs on the loop's own thread (what the SDK calls debugging): it never waits,
+    and handing each task of a few hundred microseconds to another thread and back cost as much
+    again, four times a transfer.
     ``in_threads`` is for tests that hold one story still and not the others.
     """
-    return Worker(
-        client,
+    return worker(
+        client=client,
         task_queue=TRANSFERS_QUEUE,
         workflows=[TransferWorkflow, BatchWorkflow],
         activities=[
@@ -37,11 +36,8 @@ def transfer_worker(
             *RepairActivities(storage.repairs).all(),
             *BatchActivities(storage.books, storage.batch_work, sagas).all(),
         ],
-        workflow_runner=UnsandboxedWorkflowRunner(),
         debug_mode=not in_threads,
         max_cached_workflows=CACHED_WORKFLOWS,
         max_concurrent_activities=LEGS_AT_ONCE,
         max_concurrent_local_activities=LEGS_AT_ONCE,
-        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
-        graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
     )

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import Worker
 
 from activities.webhooks import WebhookActivities
 from payflow.domain.webhook_ports import Attempts, Couriers
@@ -18,7 +18,7 @@ from payflow.webhooks.guard import Guard
 from payflow.webhooks.sealing import load_sealer
 from payflow.webhooks.sending import open_sender
 from temporal.names import WEBHOOKS_QUEUE
-from temporal.policies import GRACEFUL_SHUTDOWN, STICKY_TIMEOUT
+from workers.built import worker
 from workflows.webhook_delivery import WebhookDeliveryWorkflow
 
 CACHED_WORKFLOWS = 500  # a delivery between two attempts is not worth the memory
@@ -72,14 +72,11 @@ async def open_deliveries(
 
 def webhook_worker(client: Client, attempts: Attempts) -> Worker:
     """The worker of the webhooks' queue: apart from money, whatever subscribers do."""
-    return Worker(
-        client,
+    return worker(
+        client=client,
         task_queue=WEBHOOKS_QUEUE,
         workflows=[WebhookDeliveryWorkflow],
         activities=WebhookActivities(attempts).all(),
-        workflow_runner=UnsandboxedWorkflowRunner(),
         max_cached_workflows=CACHED_WORKFLOWS,
         max_concurrent_activities=ATTEMPTS_AT_ONCE,
-        sticky_queue_schedule_to_start_timeout=STICKY_TIMEOUT,
-        graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
     )

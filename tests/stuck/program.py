@@ -18,7 +18,7 @@ from temporalio.worker import (
     WorkflowInterceptorClassInput,
 )
 
-import workers.transfers
+import workers.built
 from cli.main import app
 from temporal.names import AMOUNT_BAND
 
@@ -42,7 +42,7 @@ class _WithBug(Interceptor):
 
 
 def _release() -> None:
-    vars(workers.transfers)["Worker"] = partial(Worker, interceptors=[_WithBug()])
+    vars(workers.built)["Worker"] = partial(Worker, interceptors=[_WithBug()])
 
 
 if __name__ == "__main__":
