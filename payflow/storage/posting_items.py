@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 STILL_ALIVE_S = 0.25  # a transaction idle for a second is taken for a dead worker's
 # More items are decided before the transaction begins, which the server ends after 10 s: 10,000
-# take 3 s of CPU to decide and 4 s to write, and a machine may be busy. Fewer are decided while
+# take 3 s of our CPU and 4 s of the server's, and a machine may be busy. Fewer are decided while
 # it holds their wallets, and their documents made while the server writes.
 DRAFTED_ABOVE = 500
 
