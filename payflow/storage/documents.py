@@ -30,6 +30,7 @@ from payflow.storage.receipt_documents import ReceiptRootDocument
 from payflow.storage.sign_ons import SignOnLinkDocument, SignOnVisitDocument
 from payflow.storage.stored import StoredDocument
 from payflow.storage.timeline_documents import TimelineDocument
+from payflow.storage.user_keys import UserPair
 from payflow.storage.webhook_documents import WebhookDeliveryDocument, WebhookEndpointDocument
 
 
@@ -95,7 +96,7 @@ class TransferDocument(StoredDocument):
     party_ids: list[str]
     wallet_ids: list[str]
     description: str | None = None
-    metadata: dict[str, str] = Field(default_factory=dict)
+    metadata: list[UserPair]
     failure: FailureDocument | None = None
     refunded: bool = False
     needs_attention: bool = False

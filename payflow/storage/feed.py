@@ -9,6 +9,7 @@ from pymongo import ASCENDING, DESCENDING
 from payflow.domain.event_ports import FeedEvent
 from payflow.storage.documents import FeedDocument, JournalDocument, TransferDocument
 from payflow.storage.transactions import Client, Collection, translated
+from payflow.storage.user_keys import sent_event
 
 RELAY = "relay"  # the lease, and how far the relay and those it hands to have come
 
@@ -83,7 +84,7 @@ def to_feed_events(documents: Iterable[Mapping[str, Any]]) -> list[FeedEvent]:
     return [
         FeedEvent(
             position=int(fields["_id"]),
-            body=fields["event"],
+            body=sent_event(fields["event"]),
             audience=tuple(fields["audience"]),
             transfer_id=fields.get("transfer_id"),
             wallet_id=fields.get("wallet_id"),

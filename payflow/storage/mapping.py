@@ -16,6 +16,7 @@ from payflow.domain.ports import IdempotencyClaim, Origin, WalletEntry
 from payflow.domain.representation import rfc3339, transfer_object
 from payflow.domain.transfers import FailureCode, Transfer, TransferStatus
 from payflow.domain.wallets import Wallet, WalletStatus
+from payflow.storage.user_keys import from_pairs, stored_data, to_pairs
 
 Fields = Mapping[str, Any]
 
@@ -66,7 +67,7 @@ def to_transfer(fields: Fields) -> Transfer:
         status=TransferStatus(fields["status"]),
         sequence=int(fields["sequence"]),
         description=fields.get("description"),
-        metadata=fields.get("metadata") or {},
+        metadata=from_pairs(fields["metadata"]),
         failure=FailureCode(failure["code"]) if failure else None,
         refunded=fields["refunded"],
         needs_attention=fields["needs_attention"],
@@ -105,7 +106,7 @@ def from_transfer(transfer: Transfer) -> dict[str, Any]:
         "party_ids": sorted({transfer.payer_id, transfer.payee_id}),
         "wallet_ids": [transfer.source_wallet_id, transfer.destination_wallet_id],
         "description": transfer.description,
-        "metadata": dict(transfer.metadata),
+        "metadata": to_pairs(transfer.metadata),
         "workflow_id": transfer.workflow_id,
         "created_at": transfer.created_at,
         **_from_place(transfer.place),
@@ -143,7 +144,7 @@ def transfer_event(event_id: str, event_type: str, transfer: Transfer) -> dict[s
             "type": event_type,
             "sequence": transfer.sequence,
             "created_at": rfc3339(transfer.updated_at),
-            "data": transfer_object(transfer),
+            "data": stored_data(transfer_object(transfer)),
         },
         "audience": transfer_audience(transfer),
     }

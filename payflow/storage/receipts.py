@@ -14,6 +14,7 @@ from payflow.domain.receipts import LEGS, entry_said, facts_of
 from payflow.storage.documents import FeedDocument, JournalDocument
 from payflow.storage.receipt_documents import ReceiptRootDocument
 from payflow.storage.transactions import Client, translated
+from payflow.storage.user_keys import sent_data
 
 Fields = Mapping[str, Any]
 
@@ -123,7 +124,7 @@ def _facts(journal: Sequence[Fields]) -> Facts | None:
     if end is None:
         return None
     return facts_of(
-        _plain(end["event"]["data"]),
+        _plain(sent_data(end["event"]["data"])),
         [entry_said(one["_id"], one["leg"], one) for one in journal],
     )
 
