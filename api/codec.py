@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from temporalio.api.common.v1 import Payload, Payloads
 
 from api.dependencies import Operator
+from api.json_body import JsonRoute
 from api.problems import BODY, OPERATOR, documented
 from temporal.codec import AesGcmCodec, PayloadUnreadable
 
@@ -39,7 +40,7 @@ class PayloadsBody(BaseModel):
 
 def codec_router(codec: AesGcmCodec) -> APIRouter:
     """The two calls over this codec."""
-    router = APIRouter(prefix=PREFIX, tags=["codec"])
+    router = APIRouter(prefix=PREFIX, tags=["codec"], route_class=JsonRoute)
     responses = documented(*OPERATOR, *BODY, "payload_unreadable")
 
     @router.post(

@@ -11,9 +11,10 @@ from starlette.routing import Match
 
 from api.problems import KINDS, problem, problem_of
 from payflow.domain.errors import ItemsRefused, PayflowError
+from payflow.domain.json_text import JsonInvalid
 
 _CODES_OF_STATUS = {
-    400: "malformed_json",  # the only 400 of that kind: a body nobody can parse
+    400: "malformed_json",  # the only 400 of that kind: a body that has not one meaning
     404: "route_not_found",
     405: "method_not_allowed",
     413: "body_too_large",
@@ -53,8 +54,6 @@ def _named(error: PayflowError) -> list[tuple[str, str]]:
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101  # nosec B101
     found = error.errors()
-    if any(one["type"] == "json_invalid" for one in found):
-        return problem(request.scope, "malformed_json")
     if any(one["loc"] == ("body",) and isinstance(one.get("input"), bytes) for one in found):
         return problem(request.scope, "unsupported_media_type")
     return problem(request.scope, "validation_error", errors=_field_problems(found))
@@ -66,7 +65,9 @@ async def _http_exception(request: Request, error: Exception) -> JSONResponse:
     headers = dict(error.headers or {})
     if error.status_code == 405:
         headers["Allow"] = _allowed(request)
-    return problem(request.scope, code, headers=headers)
+    reason = error.__cause__  # the framework's own words for it are not the caller's
+    detail = f"The body {reason}." if isinstance(reason, JsonInvalid) else None
+    return problem(request.scope, code, detail=detail, headers=headers)
 
 
 def _allowed(request: Request) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from cli.errors import CliError
 from cli.files import write_whole
 from cli.pids import ProcessMark, end_all, mark
+from payflow.domain.json_text import parse_json
 
 LEFTOVER_GRACE_S = 10.0  # mongod needs about one second for a clean end; the rest is courtesy
 LOG_LIMIT_BYTES = 16 * 1024 * 1024
@@ -108,7 +109,7 @@ class DataFolder:
 
 def _read_json(path: Path) -> dict[str, Any] | None:
     try:
-        value = json.loads(path.read_text())
+        value = parse_json(path.read_text())
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None

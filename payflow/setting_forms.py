@@ -1,7 +1,6 @@
 """What a setting's text may look like: rates, keys, networks, lists, a provider to sign in with."""
 
 import base64
-import json
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr
 from pydantic_settings import BaseSettings
 
+from payflow.domain.json_text import parse_json
 from payflow.domain.limits import Quota
 from payflow.domain.receipts import divisor_of_a_day
 
@@ -110,7 +110,7 @@ def listed(text: str) -> list[str]:
 def check_jwk_set(name: str, secret: SecretStr) -> None:
     """Refuse what is no JWK set with a key; the text is not repeated."""
     try:
-        keys = json.loads(secret.get_secret_value())["keys"]
+        keys = parse_json(secret.get_secret_value())["keys"]
     except (ValueError, KeyError, TypeError):
         raise ValueError(f'{name} is not a JWK set: {{"keys": [...]}}') from None
     if not isinstance(keys, list) or not keys:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response
 
 from api.dependencies import Viewer
+from api.json_body import JsonRoute
 from api.pages import id_after, page_object
 from api.parts import Ask
 from api.problems import BODY, USER, documented
@@ -20,7 +21,7 @@ from api.v1.api_key_schemas import (
 from api.v1.schemas import PageQuery
 from payflow.domain.identifiers import Prefix
 
-router = APIRouter(prefix="/v1/api-keys", tags=["api keys"])
+router = APIRouter(prefix="/v1/api-keys", tags=["api keys"], route_class=JsonRoute)
 
 
 @router.post(

@@ -4,6 +4,7 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from api.dependencies import Address, SignedIn, Viewer
+from api.json_body import JsonRoute
 from api.parts import Ask
 from api.problems import ANYONE, BODY, USER, documented
 from api.v1.answers import (
@@ -17,7 +18,7 @@ from api.v1.answers import (
 )
 from api.v1.schemas import Login, PasswordChange, ProfileChange, RefreshTokenBody, Registration
 
-router = APIRouter(prefix="/v1/auth", tags=["auth"])
+router = APIRouter(prefix="/v1/auth", tags=["auth"], route_class=JsonRoute)
 
 
 @router.post(

@@ -5,6 +5,7 @@ from starlette.responses import JSONResponse
 
 from api.dependencies import MoneyMover
 from api.idempotency import PARAMETER, Claim
+from api.json_body import JsonRoute
 from api.parts import Ask, Parts
 from api.problems import BODY, KEYED, OPERATOR, documented
 from api.v1.answers import MovementAnswer, answer, movement_object
@@ -14,7 +15,7 @@ from payflow.domain.movements import MovementKind
 from payflow.domain.ports import IdempotencyClaim, MovementOrder
 from payflow.domain.users import Principal
 
-router = APIRouter(prefix="/v1/wallets", tags=["wallets"])
+router = APIRouter(prefix="/v1/wallets", tags=["wallets"], route_class=JsonRoute)
 
 _MOVEMENT = (
     *OPERATOR,

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
 from api.acts import Acting, OperatorAtWork
+from api.json_body import JsonRoute
 from api.parts import Ask, Parts
 from api.problems import BODY, OPERATOR, documented
 from api.v1.answers import TransferAnswer, answer
@@ -21,7 +22,7 @@ from api.v1.repair_schemas import (
 from payflow.domain.repairs import RepairAnswer, Verb
 from payflow.domain.representation import transfer_object
 
-router = APIRouter(prefix="/v1/transfers/{transfer_id}", tags=["transfers"])
+router = APIRouter(prefix="/v1/transfers/{transfer_id}", tags=["transfers"], route_class=JsonRoute)
 
 _VERB = (
     *OPERATOR,

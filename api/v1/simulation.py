@@ -4,12 +4,13 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from api.dependencies import Operator
+from api.json_body import JsonRoute
 from api.parts import Ask
 from api.problems import BODY, OPERATOR, documented
 from api.v1.answers import SimulationAnswer, answer, simulation_object
 from api.v1.schemas import Rules
 
-router = APIRouter(prefix="/v1/simulation", tags=["simulation"])
+router = APIRouter(prefix="/v1/simulation", tags=["simulation"], route_class=JsonRoute)
 
 
 @router.put(

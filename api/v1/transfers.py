@@ -10,6 +10,7 @@ from api.dependencies import Viewer, request_id_of
 from api.idempotency import PARAMETER as IDEMPOTENCY_KEY
 from api.idempotency import Claim
 from api.in_flight import rest
+from api.json_body import JsonRoute
 from api.pages import id_after, page_object
 from api.parts import Ask, Parts
 from api.preferences import PARAMETER as PREFER
@@ -25,7 +26,7 @@ from payflow.domain.representation import transfer_object
 from payflow.domain.transfers import Transfer, TransferStatus
 from payflow.observability.context import note
 
-router = APIRouter(prefix="/v1/transfers", tags=["transfers"])
+router = APIRouter(prefix="/v1/transfers", tags=["transfers"], route_class=JsonRoute)
 
 _HEADERS = {
     "Location": {"description": "The transfer's address.", "schema": {"type": "string"}},

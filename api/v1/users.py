@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse
 
 from api.acts import Acting
 from api.dependencies import Operator
+from api.json_body import JsonRoute
 from api.pages import page_object
 from api.parts import Ask
 from api.problems import BODY, OPERATOR, documented
@@ -16,7 +17,7 @@ from api.v1.fields import UserId
 from api.v1.schemas import OperatorReason, UserQuery
 from payflow.domain.ports import Page
 
-router = APIRouter(prefix="/v1/users", tags=["users"])
+router = APIRouter(prefix="/v1/users", tags=["users"], route_class=JsonRoute)
 
 
 @router.get(

@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse
 
 from api.acts import Acting
 from api.dependencies import Viewer
+from api.json_body import JsonRoute
 from api.pages import id_after, page_object, sequence_after
 from api.parts import Ask
 from api.problems import BODY, OPERATOR, USER, documented
@@ -24,7 +25,7 @@ from api.v1.schemas import NewWallet, OptionalReason, PageQuery
 from payflow.domain.identifiers import Prefix
 from payflow.domain.wallets import WalletStatus
 
-router = APIRouter(prefix="/v1/wallets", tags=["wallets"])
+router = APIRouter(prefix="/v1/wallets", tags=["wallets"], route_class=JsonRoute)
 
 _STATE_CHANGE = (*OPERATOR, *BODY, "wallet_not_found", "wallet_closed", "outcome_unknown")
 

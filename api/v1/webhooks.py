@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response
 
 from api.dependencies import Viewer
+from api.json_body import JsonRoute
 from api.pages import id_after, page_object
 from api.parts import Ask
 from api.problems import BODY, USER, documented
@@ -27,7 +28,7 @@ from api.v1.webhook_schemas import (
 from payflow.domain.identifiers import Prefix
 from payflow.domain.webhooks import delivery_object, endpoint_object
 
-router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhooks"])
+router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhooks"], route_class=JsonRoute)
 deliveries = APIRouter(prefix="/v1/webhook-deliveries", tags=["webhooks"])
 
 _FOUND = (*USER, "webhook_endpoint_not_found")

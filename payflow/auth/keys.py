@@ -6,6 +6,7 @@ from typing import Any, Final
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
+from payflow.domain.json_text import JsonInvalid, parse_json
 from payflow.generated_keys import read_or_create
 from payflow.settings import Settings
 
@@ -74,12 +75,12 @@ def parse_jwk_set(text: str) -> dict[str, Any]:
     """The JWK set of this text.
 
     Raises:
-        KeysUnusable: it is not a JSON object.
+        KeysUnusable: it is not a JSON object, or one of two meanings.
     """
     try:
-        parsed = json.loads(text)
-    except ValueError as error:
-        raise KeysUnusable("the JWK set is not JSON") from error
+        parsed = parse_json(text)
+    except JsonInvalid as error:
+        raise KeysUnusable(f"the JWK set {error}") from None
     if not isinstance(parsed, dict):
         raise KeysUnusable("the JWK set is not an object")
     return parsed
@@ -89,9 +90,12 @@ def import_jwk_set(jwk_set: dict[str, Any]) -> KeySet:
     """Its keys, each with a ``kid``: its own, or its thumbprint.
 
     Raises:
-        KeysUnusable: no key, or an unreadable one.
+        KeysUnusable: no key, an unreadable one, or two of one id.
     """
     try:
-        return KeySet.import_key_set({"keys": jwk_set["keys"]})
+        found = KeySet.import_key_set({"keys": jwk_set["keys"]})
     except (JoseError, ValueError, TypeError, KeyError) as error:
         raise KeysUnusable(f"the JWK set cannot be read: {error}") from error
+    if len({key.kid for key in found}) != len(found.keys):
+        raise KeysUnusable("two keys of the JWK set have the same id (kid)")
+    return found

@@ -4,7 +4,6 @@ OpenID Connect Core 1.0 §3.1 with PKCE (RFC 7636); Authlib knows the protocol, 
 """
 
 import asyncio
-import json
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from payflow.domain.json_text import parse_json
 from payflow.domain.ports import Clock
 from payflow.domain.sign_on import (
     Identity,
@@ -209,7 +209,7 @@ async def _read(answer: httpx.Response) -> object:
         read += chunk
         if len(read) > ANSWER_BYTES:
             raise ValueError("too long")
-    return json.loads(read)
+    return parse_json(read)
 
 
 def _keys(said: dict[str, Any]) -> KeySet:

@@ -98,7 +98,7 @@ class StatementKeys:
             form = canonical_form(statement)
             signature = Signature(statement["key_id"], statement["signature"])
             return sha256(form).hexdigest() == statement["hash"] and self.verify(signature, form)
-        except (KeyError, TypeError, rfc8785.CanonicalizationError):
+        except (KeyError, TypeError, ValueError, rfc8785.CanonicalizationError):
             return False
 
 

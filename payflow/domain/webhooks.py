@@ -26,6 +26,7 @@ MAX_RETRY_AFTER_S = 86_400  # a subscriber may put us off, and not for ever
 CLOCKS_DIFFER_BY = timedelta(seconds=60)
 
 GONE = 410  # the subscriber says: never again
+INTERNAL_ERROR = "internal_error"  # of an attempt that failed on our side; nothing was sent
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
@@ -190,7 +191,7 @@ def is_to_be_disabled(
     """Why the endpoint is to be disabled after this attempt, or None."""
     if attempt.status_code == GONE:
         return DisabledReason.GONE
-    if attempt.succeeded or endpoint.failing_since is None:
+    if attempt.succeeded or attempt.error == INTERNAL_ERROR or endpoint.failing_since is None:
         return None
     return DisabledReason.FAILING if attempt.at - endpoint.failing_since >= after else None
 

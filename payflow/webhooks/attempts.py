@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -13,6 +14,7 @@ from payflow.domain.observing import UNOBSERVED, Delivered, Observer
 from payflow.domain.ports import Clock
 from payflow.domain.webhook_ports import Couriers, DeliveryRecords, Endpoints, Turn
 from payflow.domain.webhooks import (
+    INTERNAL_ERROR,
     Attempt,
     Delivery,
     DeliveryStatus,
@@ -85,15 +87,27 @@ class DeliveryAttempts:
             sending.cancel()
 
     async def _send(self, turn: Turn) -> Attempt:
+        """What came of the request; an exception is a failed attempt, or it would never end."""
+        at, begun = self._clock.now(), time.monotonic()
+        try:
+            attempt = await self._post(turn, at)
+        except Exception:  # a bug of ours, or a secret that no key opens
+            logger.exception("delivery {} was not sent", turn.delivery.id)
+            duration_ms = round((time.monotonic() - begun) * 1000)
+            attempt = Attempt(at=at, duration_ms=duration_ms, error=INTERNAL_ERROR)
+        try:
+            self._observer.delivered(_told(turn.delivery, attempt))
+        except Exception:  # what is counted must not undo what was sent
+            logger.exception("delivery {} was not counted", turn.delivery.id)
+        return attempt
+
+    async def _post(self, turn: Turn, now: datetime) -> Attempt:
         endpoint, delivery = turn.endpoint, turn.delivery
-        now = self._clock.now()
         keys = [self._sealer.open(one, endpoint.id) for one in live_secrets(endpoint, now)]
         body = delivery.body.encode()
         headers = signed_headers(delivery.event_id, now, body, keys)
         with self._observer.delivering(delivery.traceparent):
-            attempt = await self._sender.post(endpoint.url, headers, body)
-        self._observer.delivered(_told(delivery, attempt))
-        return attempt
+            return await self._sender.post(endpoint.url, headers, body)
 
     async def _settle(self, turn: Turn, attempt: Attempt, wait_s: float | None) -> Verdict:
         again_in = None if wait_s is None else timedelta(seconds=wait_s)

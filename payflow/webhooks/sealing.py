@@ -9,6 +9,7 @@ from datetime import datetime
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from payflow.domain.json_text import parse_json
 from payflow.domain.webhooks import SealedSecret
 from payflow.generated_keys import read_or_create
 from payflow.settings import Settings
@@ -48,15 +49,16 @@ class Sealer:
         """The secret.
 
         Raises:
-            SealUnusable: its key is none of ours, or it was sealed for another endpoint.
+            SealUnusable: its key is none of ours, it is damaged, or was sealed for another
+                endpoint.
         """
         cipher = self._ciphers.get(sealed.key_id)
         if cipher is None:
             raise SealUnusable(f"there is no webhook key {sealed.key_id}")
-        data = base64.b64decode(sealed.sealed)
         try:
+            data = base64.b64decode(sealed.sealed)
             return cipher.decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], endpoint_id.encode())
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: it is no base64, or too short
             raise SealUnusable(f"a secret of {endpoint_id} does not open") from None
 
     def seal_again(self, sealed: SealedSecret, endpoint_id: str) -> SealedSecret:
@@ -86,10 +88,12 @@ def _generate() -> str:
 def _parse(text: str) -> dict[str, bytes]:
     """The keys of a JWK set (RFC 7517) of octet keys, by ``kid``."""
     try:
-        found = {str(key["kid"]): _decoded(key["k"]) for key in json.loads(text)["keys"]}
+        found = [(str(key["kid"]), _decoded(key["k"])) for key in parse_json(text)["keys"]]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise SealUnusable("the webhook keys are not a JWK set of octet keys with ids") from None
-    return found
+    if len(dict(found)) != len(found):
+        raise SealUnusable("two webhook keys have the same id (kid)")
+    return dict(found)
 
 
 def _decoded(text: str) -> bytes:

@@ -5,15 +5,14 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import httpcore
 import httpx
 
 from payflow.domain.errors import Refused
 from payflow.domain.ports import Clock
-from payflow.domain.webhooks import MAX_RETRY_AFTER_S, Attempt
+from payflow.domain.retry_after import retry_after_s
+from payflow.domain.webhooks import Attempt
 from payflow.webhooks.guard import Guard, GuardedTransport
 
 READ_BYTES = 16 * 1024  # what we read of an answer
@@ -108,21 +107,6 @@ async def open_sender(guard: Guard, clock: Clock, timeout_s: float) -> AsyncIter
         transport=transport, trust_env=False, follow_redirects=False, timeout=timeout_s
     ) as client:
         yield Sender(client, guard, clock, timeout_s)
-
-
-def retry_after_s(value: str | None, now: datetime) -> float | None:
-    """The seconds a ``Retry-After`` asks for (RFC 9110 §10.2.3), at most a day; else None."""
-    if value is None:
-        return None
-    text = value.strip()
-    if text.isascii() and text.isdigit():
-        return float(min(int(text[:10]), MAX_RETRY_AFTER_S))
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return min(max((aware - now).total_seconds(), 0.0), float(MAX_RETRY_AFTER_S))
 
 
 def _named(trouble: BaseException) -> str:

@@ -12,6 +12,7 @@ from api import errors as door_errors
 from api.app import routed_app
 from api.bounds import BodyLimit
 from api.handlers import install_handlers
+from api.json_body import JsonRoute
 from api.middleware import RequestContext
 from api.problems import KINDS, documented
 from api.security_headers import SecurityHeaders
@@ -28,6 +29,7 @@ SECRET = "mongodb://user:password@db.example.com"
 
 def application() -> FastAPI:
     app = FastAPI(openapi_url=None, redirect_slashes=False)
+    app.router.route_class = JsonRoute
 
     @app.get("/missing")
     async def missing() -> None:
@@ -152,6 +154,21 @@ async def test_what_is_no_json_is_malformed(client: httpx.AsyncClient, content: 
     json_type = {"content-type": "application/json"}
     answer = await client.post("/transfers", content=content, headers=json_type)
     assert_problem(answer, 400, "malformed_json")
+
+
+async def test_a_body_of_two_meanings_is_malformed_and_says_why(client: httpx.AsyncClient) -> None:
+    json_type = {"content-type": "application/json"}
+    right = json.dumps(body())
+    for changed, reason in (
+        (f'{right[:-1]}, "amount": 125000}}', "The body names 'amount' twice in one object."),
+        (right.replace("1250", "NaN"), "The body holds NaN, which is no JSON number."),
+        (f'{right[:-1]}, "metadata": {{"a": "1", "a": "2"}}}}', "The body names 'a' twice in"),
+    ):
+        answer = await client.post("/transfers", content=changed, headers=json_type)
+        problem = assert_problem(answer, 400, "malformed_json")
+        assert str(problem["detail"]).startswith(reason)
+    answer = await client.post("/transfers", content=right, headers=json_type)
+    assert (answer.status_code, answer.json()) == (200, {"amount": 1250})
 
 
 async def test_a_body_that_is_not_called_json_is_refused(client: httpx.AsyncClient) -> None:

@@ -13,7 +13,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from payflow.domain.webhooks import MAX_RETRY_AFTER_S, Attempt
+from payflow.domain.webhooks import Attempt, wait_before_next
 from payflow.storage.identity import SystemClock
 from payflow.webhooks.guard import Guard
 from payflow.webhooks.sending import (
@@ -25,7 +25,6 @@ from payflow.webhooks.sending import (
     TLS_FAILED,
     Sender,
     open_sender,
-    retry_after_s,
 )
 from tests.webhooks.receivers import Behave, Receiver, answering, receiver, status
 
@@ -208,24 +207,26 @@ async def _connected(one: Receiver, count: int) -> None:
             await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("120", 120.0),
-        ("0", 0.0),
-        ("99999999999999999999", float(MAX_RETRY_AFTER_S)),
-        (format_datetime(datetime(2026, 1, 1, 0, 1, tzinfo=UTC), usegmt=True), 60.0),
-        (format_datetime(datetime(2025, 1, 1, tzinfo=UTC), usegmt=True), 0.0),
-        (format_datetime(datetime(2036, 1, 1, tzinfo=UTC), usegmt=True), float(MAX_RETRY_AFTER_S)),
-        ("Thu, 01 Jan 2026 00:01:00 +0100", 0.0),
-        ("soon", None),
-        ("-5", None),
-        ("", None),
-        (None, None),
-    ],
-)
-def test_retry_after_in_seconds_and_as_a_date(value: str | None, seconds: float | None) -> None:
-    assert retry_after_s(value, datetime(2026, 1, 1, tzinfo=UTC)) == seconds
+ODD_RETRY_AFTER = [
+    "Mon, 01 Jan 2024 99999999999999999999:00:00 GMT",
+    "Mon, 01 Jan 2024 00:00:00 +99999999999999999999",
+    "Mon, 99999999999999999999 Jan 2024 00:00:00 GMT",
+    "Fri, 31 Dec 9999 23:59:60 -2359",
+    "9" * 5_000,
+    "٣",
+    ",",
+]
+
+
+@pytest.mark.parametrize("value", ODD_RETRY_AFTER, ids=lambda one: one[:40])
+@pytest.mark.parametrize("code", [200, 410, 429, 503])
+async def test_a_status_counts_whatever_retry_after_says(
+    sender: Sender, value: str, code: int
+) -> None:
+    async with receiver(answering(status(code, f"Retry-After: {value}"))) as one:
+        attempt = await sent(sender, one.url)
+    assert (attempt.status_code, attempt.error) == (code, None)
+    assert wait_before_next(1, 0.5, attempt.retry_after_s) is not None
 
 
 async def test_429_with_a_date(sender: Sender) -> None:

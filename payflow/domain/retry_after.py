@@ -1,0 +1,26 @@
+"""``Retry-After`` (RFC 9110 §10.2.3) as another server wrote it: one parser for all readers."""
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+_LONGEST = 64  # characters; the longest of the three forms of a date has 33
+_DIGITS = 10  # 300 years; more of them say nothing else
+
+
+def retry_after_s(value: str | None, now: datetime) -> float | None:
+    """The seconds from ``now`` that the header asks for; None if it cannot be understood.
+
+    A time that has passed is 0 s. A date without a time zone is in UTC.
+    """
+    text = (value or "").strip()
+    if text.isascii() and text.isdigit():
+        number = text.lstrip("0")
+        return float(number[:_DIGITS] or 0) if len(number) <= _DIGITS else 10.0**_DIGITS
+    if len(text) > _LONGEST:
+        return None
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, TypeError, OverflowError, IndexError):  # what the standard library raises
+        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max((aware - now).total_seconds(), 0.0)
