@@ -1,8 +1,14 @@
 # One door to everything: `make` alone lists the targets.
-PYTHON ?= python3
+# The newest Python at hand that can make a venv; `python3.13` may be a shim that starts nothing, so
+# each is tried. Why not 3.11 when there is a newer one: docs/decisions/0030.
+PYTHON ?= $(shell for one in python3.13 python3.12 python3.11 python3; do \
+	  $$one -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	    && { echo $$one; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 CODE := payflow temporal activities workflows api workers cli
+# Nothing is compiled: a package without a wheel for this machine is an error at once.
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes
 UV := $(shell command -v uv 2>/dev/null || { test -x $(BIN)/uv && echo $(BIN)/uv; })
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url
@@ -21,10 +27,10 @@ install: $(VENV)/.installed ## Build .venv from the hashed lock
 
 # Two stamps: the packages follow the lock, the link to this folder follows pyproject.toml.
 $(VENV)/.dependencies: requirements-dev.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo 'PayFlow needs Python 3.11 or newer: install it, or name one with "make install PYTHON=/path/to/python3".' >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python $(PIP_INSTALL) -r requirements-dev.lock
 	@touch $@
 
 $(VENV)/.installed: $(VENV)/.dependencies pyproject.toml
@@ -32,7 +38,7 @@ $(VENV)/.installed: $(VENV)/.dependencies pyproject.toml
 	@touch $@
 
 $(VENV)/.ui: requirements-ui.lock $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-ui.lock
+	$(BIN)/python $(PIP_INSTALL) -r requirements-ui.lock
 	@touch $@
 
 demo: install ## Show PayFlow at work, from nothing to the last cent
@@ -93,7 +99,7 @@ audit: ## Look the locked packages up in the advisories; needs the network
 # Of what is released, not of the test tools: the packages of requirements.lock alone.
 $(VENV)/.released: requirements.lock
 	$(PYTHON) -m venv --clear $(VENV)/released
-	$(VENV)/released/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(VENV)/released/bin/python $(PIP_INSTALL) -r requirements.lock
 	@touch $@
 
 licenses: install $(VENV)/.released ## List the licences of the packages that are released

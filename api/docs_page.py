@@ -4,7 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from fastapi import APIRouter
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 
 PATH = "/docs"
 
@@ -47,16 +47,22 @@ _START = """SwaggerUIBundle({
 });
 """
 
-router = APIRouter(prefix=PATH, include_in_schema=False)
+router = APIRouter(include_in_schema=False)
 
 
-@router.get("")
+@router.get("/")
+async def root() -> Response:
+    """Lead a browser that knows only the host to the page."""
+    return RedirectResponse(PATH.removeprefix("/"), 307)
+
+
+@router.get(PATH)
 async def page() -> Response:
     """The page."""
     return HTMLResponse(_PAGE, headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY})
 
 
-@router.get("/start.js")
+@router.get(f"{PATH}/start.js")
 async def start() -> Response:
     """What starts Swagger UI; a file of its own, because the policy lets no inline script run."""
     return Response(_START, media_type="text/javascript")
@@ -68,7 +74,7 @@ def _serve(name: str, media_type: str) -> None:
     async def asset() -> Response:
         return FileResponse(file, media_type=media_type)
 
-    router.add_api_route(f"/{name}", asset)
+    router.add_api_route(f"{PATH}/{name}", asset)
 
 
 for _name, _media_type in _ASSETS.items():

