@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 
 from api import docs_page, health, proof_page, well_known
+from api.access_watch import AccessWatch
 from api.bounds import BodyLimit, HeadLimit
 from api.client_address import ClientAddresses
 from api.codec import CodecOrigin, codec_router
@@ -161,9 +162,11 @@ def _parts(
     sessions = Sessions(
         storage.accounts, storage.refresh_tokens, tokens, storage.clock, storage.quotas, settings
     )
+    admission = Admission(tokens, key_ring, storage.access, storage.clock)
     return Parts(
+        access_watch=AccessWatch(admission),
         accounts=storage.accounts,
-        admission=Admission(tokens, key_ring, storage.accounts, storage.clock),
+        admission=admission,
         api_keys=storage.api_keys,
         audit=storage.audit,
         batches=storage.batches,

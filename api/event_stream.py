@@ -1,7 +1,8 @@
 """Server-Sent Events on the wire (WHATWG HTML §9.2), and how a stream of them ends.
 
-A stream ends when its source does, when the client leaves or stops reading, after the time of
-an access token, or when the server drains: an open one never holds up a shutdown.
+A stream ends when its source does, when the client leaves or stops reading, when its caller may
+not read it any more, after the time of an access token, or when the server drains: an open one
+never holds up a shutdown.
 """
 
 import asyncio
@@ -14,7 +15,9 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from api.access_watch import AccessWatch, OpenRequest
 from api.streams import StreamClosed, Streams, TooSlow
+from payflow.auth.admission import Visitor
 from payflow.domain.errors import PayflowError
 from payflow.domain.event_ports import FeedEvent
 
@@ -31,11 +34,19 @@ class EventStream(Response):
 
     media_type = MEDIA_TYPE
 
-    def __init__(self, source: AsyncGenerator[FeedEvent | None, None], streams: Streams) -> None:
+    def __init__(
+        self,
+        source: AsyncGenerator[FeedEvent | None, None],
+        streams: Streams,
+        watch: AccessWatch,
+        visitor: Visitor,
+    ) -> None:
         super().__init__(headers={"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._source = source
         self._streams = streams
+        self._watch = watch
+        self._visitor = visitor
 
     async def __call__(
         self,
@@ -44,27 +55,27 @@ class EventStream(Response):
         send: Send,
     ) -> None:
         """Send events until something ends the stream."""
-        with self._streams.admitted():
+        with self._streams.admitted(), self._watch.watching(self._visitor) as request:
             sending = asyncio.ensure_future(self._send(send))
             leaving = asyncio.ensure_future(_left(receive))
             closing = asyncio.ensure_future(self._streams.closing.wait())
+            refused = asyncio.ensure_future(request.refused())
+            tasks = (sending, leaving, closing, refused)
             try:
                 await asyncio.wait(
-                    {sending, leaving, closing},
-                    timeout=self._streams.life_s,
-                    return_when=asyncio.FIRST_COMPLETED,
+                    tasks, timeout=self._streams.life_s, return_when=asyncio.FIRST_COMPLETED
                 )
                 if closing.done() and not sending.done():
                     await asyncio.wait({sending}, timeout=END_WITHIN_S)
             finally:
-                for task in (sending, leaving, closing):
+                for task in tasks:
                     task.cancel()
-                await asyncio.gather(sending, leaving, closing, return_exceptions=True)
+                await asyncio.gather(*tasks, return_exceptions=True)
         if not sending.cancelled():
             sending.result()
         elif leaving.cancelled():  # the client is there, and is to know that this is the end
             with suppress(TimeoutError):
-                await _within(END_WITHIN_S, send, b"", more=False)
+                await _end(send, request)
 
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
@@ -95,6 +106,12 @@ def event_text(event: dict[str, Any]) -> bytes:
     """The same on the wire."""
     data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
     return format_sse_event(id=str(event["position"]), event=event["type"], data_str=data)
+
+
+async def _end(send: Send, request: OpenRequest) -> None:
+    if request.refusal is not None:
+        await _within(END_WITHIN_S, send, _goodbye(request.refusal))
+    await _within(END_WITHIN_S, send, b"", more=False)
 
 
 def _goodbye(error: PayflowError) -> bytes:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.access_watch import AccessWatch
 from api.saga_pressure import SagaPressure
 from api.streams import Streams
 from payflow.auth.admission import Admission
@@ -37,6 +38,7 @@ from temporal.timelines import Timelines
 class Parts:
     """Everything a call may ask."""
 
+    access_watch: AccessWatch
     accounts: Accounts
     admission: Admission
     api_keys: ApiKeys

@@ -46,6 +46,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "token_invalid": Kind(401, "Token invalid", "The access token is not valid."),
         "token_expired": Kind(401, "Token expired", "The access token has expired."),
+        "token_revoked": Kind(
+            401, "Token revoked", "The session of this access token has ended; sign in again."
+        ),
         "token_wrong_type": Kind(
             401, "Wrong type of token", "This is a refresh token; send the access token."
         ),
@@ -77,6 +80,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "api_key_invalid": Kind(401, "API key invalid", "The API key is not one that we gave out."),
         "api_key_expired": Kind(401, "API key expired", "The API key has expired; make a new one."),
         "api_key_revoked": Kind(401, "API key revoked", "The API key was revoked; make a new one."),
+        "role_changed": Kind(403, "Role changed", "Your role has changed; open the stream again."),
         "scope_required": Kind(403, "Scope required", "This call needs the scope transfers:write."),
         "sso_not_operator": Kind(
             403, "Not an operator", "The provider does not name you among the operators."

@@ -74,6 +74,7 @@ async def refresh(body: RefreshTokenBody, ask: Ask) -> JSONResponse:
 async def logout(body: RefreshTokenBody, viewer: Viewer, ask: Ask) -> Response:
     """End the session of this refresh token; one that is not the caller's changes nothing."""
     await ask.sessions.logout(viewer, body.refresh_token)
+    ask.admission.forget(viewer.user_id)
     return Response(status_code=204)
 
 
@@ -108,4 +109,5 @@ async def change_password(
 ) -> Response:
     """Replace the password; every other session of the user ends."""
     await ask.sessions.change_password(visitor, body.change(address))
+    ask.admission.forget(visitor.principal.user_id)
     return Response(status_code=204)

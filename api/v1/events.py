@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query
 from starlette.responses import JSONResponse, Response
 
-from api.dependencies import Viewer
+from api.dependencies import SignedIn, Viewer
 from api.errors import PositionInvalid
 from api.event_stream import MEDIA_TYPE, EventStream, event_object, event_text
 from api.parts import Ask, Parts
@@ -17,6 +17,7 @@ from api.v1 import examples
 from api.v1.answers import EventAnswer, ListAnswer, answer
 from api.v1.fields import Position, TransferId
 from api.v1.schemas import EventQuery, StreamQuery
+from payflow.auth.admission import Visitor
 from payflow.domain.event_ports import FeedEvent
 from payflow.domain.events import TERMINAL_TYPES
 from payflow.domain.users import Principal
@@ -31,6 +32,7 @@ LastEventId = Annotated[
     Position | None,
     Header(alias=LAST_EVENT_ID, description="Go on after this position; browsers send it."),
 ]
+_STREAMED = (*USER, "token_revoked", "role_changed", "validation_error", "position_invalid")
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Server-Sent Events: `id` is the position, `event` the type, `data` the "
@@ -80,12 +82,12 @@ async def list_events(
     response_class=Response,
     responses={
         **_STREAM,
-        **documented(*USER, "validation_error", "position_invalid", "too_many_streams"),
+        **documented(*_STREAMED, "too_many_streams"),
     },
 )
 async def stream_events(
     query: Annotated[StreamQuery, Query()],
-    viewer: Viewer,
+    visitor: SignedIn,
     ask: Ask,
     last_event_id: LastEventId = None,
 ) -> EventStream:
@@ -97,8 +99,8 @@ async def stream_events(
     after = query.after if last_event_id is None else last_event_id
     if after is not None:
         await _check_position(ask, "after" if last_event_id is None else LAST_EVENT_ID, after)
-    wanted = Wanted(user_id=_eyes(viewer), types=tuple(query.type))
-    return EventStream(ask.streams.events(wanted, after), ask.streams)
+    wanted = Wanted(user_id=_eyes(visitor.principal), types=tuple(query.type))
+    return await _stream(ask.streams.events(wanted, after), visitor, ask)
 
 
 @router.get(
@@ -108,24 +110,30 @@ async def stream_events(
     response_class=Response,
     responses={
         **_STREAM,
-        **documented(
-            *USER, "validation_error", "position_invalid", "transfer_not_found", "too_many_streams"
-        ),
+        **documented(*_STREAMED, "transfer_not_found", "too_many_streams"),
     },
 )
 async def stream_transfer_events(
-    transfer_id: TransferId, viewer: Viewer, ask: Ask, last_event_id: LastEventId = None
+    transfer_id: TransferId, visitor: SignedIn, ask: Ask, last_event_id: LastEventId = None
 ) -> EventStream:
     """What has happened to a transfer so far and what happens next, until it has ended.
 
     For its parties and operators. The payee sees what follows the debit.
     """
+    viewer = visitor.principal
     await ask.transfers.get(transfer_id, viewer)
     if last_event_id is not None:
         await _check_position(ask, LAST_EVENT_ID, last_event_id)
     # from the beginning, for the end may be among what the client has seen
     events = ask.streams.events(Wanted(transfer_id=transfer_id), 0)
-    return EventStream(_until_ended(events, viewer, last_event_id or 0), ask.streams)
+    return await _stream(_until_ended(events, viewer, last_event_id or 0), visitor, ask)
+
+
+async def _stream(
+    events: AsyncGenerator[FeedEvent | None, None], visitor: Visitor, ask: Parts
+) -> EventStream:
+    await ask.access_watch.check(visitor)
+    return EventStream(events, ask.streams, ask.access_watch, visitor)
 
 
 async def _until_ended(

@@ -1,12 +1,13 @@
 """Transfers: accepted, read and listed."""
 
+from contextlib import suppress
 from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse
 
-from api.dependencies import Viewer, request_id_of
+from api.dependencies import SignedIn, Viewer, request_id_of
 from api.idempotency import PARAMETER as IDEMPOTENCY_KEY
 from api.idempotency import Claim
 from api.in_flight import rest
@@ -19,7 +20,9 @@ from api.problems import BODY, KEYED, USER, documented
 from api.v1.answers import ListAnswer, TransferAnswer, answer
 from api.v1.fields import TransferId
 from api.v1.schemas import NewTransfer, TransferQuery
-from payflow.domain.errors import Trouble
+from payflow.auth.admission import Visitor
+from payflow.domain.api_keys import ApiKeyExpired
+from payflow.domain.errors import AuthenticationFailed, TokenExpired, Trouble
 from payflow.domain.identifiers import Prefix
 from payflow.domain.ports import Written
 from payflow.domain.representation import transfer_object
@@ -61,6 +64,7 @@ _ACCEPTED: dict[int | str, dict[str, Any]] = {
             *USER,
             *BODY,
             *KEYED,
+            "token_revoked",
             "wallet_not_found",
             "destination_not_found",
             "recipient_not_found",
@@ -71,7 +75,7 @@ _ACCEPTED: dict[int | str, dict[str, Any]] = {
     openapi_extra={"parameters": [IDEMPOTENCY_KEY, PREFER]},
 )
 async def make_transfer(
-    body: NewTransfer, viewer: Viewer, claim: Claim, wait_s: Wait, ask: Ask, request: Request
+    body: NewTransfer, visitor: SignedIn, claim: Claim, wait_s: Wait, ask: Ask, request: Request
 ) -> JSONResponse:
     """Accept a transfer, and start the saga that carries it out.
 
@@ -79,10 +83,11 @@ async def make_transfer(
     waits. A lack of funds is an outcome of the saga (`failed`), not an error of the request.
     """
     request_id = request_id_of(request)
-    written = await ask.transfers.accept(body.order(viewer.user_id, request_id), claim)
+    order = body.order(visitor.principal.user_id, request_id)
+    written = await ask.transfers.accept(order, claim)
     if wait_s is not None:
         rest(request.scope)
-    transfer = await _set_off(ask, written.thing, request_id, wait_s)
+    transfer = await _set_off(ask, written.thing, request_id, wait_s, visitor)
     if not written.replayed:
         until_ended = partial(ask.transfers.wait_terminal, transfer.id)
         ask.saga_pressure.watch(request.scope, transfer, until_ended)
@@ -116,10 +121,16 @@ async def read_transfer(transfer_id: TransferId, viewer: Viewer, ask: Ask) -> JS
     return answer(transfer_object(await ask.transfers.get(transfer_id, viewer)))
 
 
-async def _set_off(ask: Parts, transfer: Transfer, request_id: str, wait_s: int | None) -> Transfer:
+async def _set_off(
+    ask: Parts, transfer: Transfer, request_id: str, wait_s: int | None, visitor: Visitor
+) -> Transfer:
     """Start the saga of an accepted transfer and wait as asked.
 
-    The transfer runs whatever happens here, so trouble with waiting is no error.
+    The transfer runs whatever happens here, so trouble with waiting is no error. A caller who is
+    deactivated or revoked meanwhile learns nothing of how it went on.
+
+    Raises:
+        AuthenticationFailed: the caller was deactivated or revoked during the wait.
     """
     start = None
     note(transfer_id=transfer.id, workflow_id=transfer.workflow_id)
@@ -129,10 +140,18 @@ async def _set_off(ask: Parts, transfer: Transfer, request_id: str, wait_s: int 
         if start is not None:
             await start
         return transfer
-    try:
-        return await ask.transfers.wait_terminal(transfer.id, wait_s, once=start)
-    except Trouble:
-        return transfer
+    waited = transfer
+    with ask.access_watch.watching(visitor) as request, suppress(Trouble):
+        waited = await ask.transfers.wait_terminal(
+            transfer.id, wait_s, once=start, given_up=lambda: request.is_refused
+        )
+    if request.refusal is None:
+        return waited
+    if isinstance(request.refusal, AuthenticationFailed) and not isinstance(
+        request.refusal, TokenExpired | ApiKeyExpired
+    ):
+        raise request.refusal
+    return transfer  # as it was when the token was still good
 
 
 def _headers(written: Written[Transfer], wait_s: int | None) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 PayflowError
 ├── AuthenticationFailed        nobody knows who asks
-│   ├── AuthenticationRequired, TokenInvalid, TokenExpired, TokenWrongType
+│   ├── AuthenticationRequired, TokenInvalid, TokenExpired, TokenRevoked, TokenWrongType
 │   ├── InvalidCredentials, AccountDeactivated
 │   └── RefreshTokenInvalid, RefreshTokenExpired, RefreshTokenReused, RefreshTokenRevoked
 ├── OperatorRequired            the caller is known, and only an operator may do this
@@ -62,6 +62,15 @@ class TokenExpired(AuthenticationFailed):
 
     def __init__(self) -> None:
         super().__init__("The access token has expired; get a new one with the refresh token.")
+
+
+class TokenRevoked(AuthenticationFailed):
+    """The session the access token belongs to has ended."""
+
+    code = "token_revoked"
+
+    def __init__(self) -> None:
+        super().__init__("The session of this access token has ended; sign in again.")
 
 
 class TokenWrongType(AuthenticationFailed):

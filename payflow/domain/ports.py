@@ -4,7 +4,7 @@
 held by the same contract tests.
 """
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
@@ -180,11 +180,17 @@ class Transfers(Protocol):
         ...
 
     async def wait_terminal(
-        self, transfer_id: str, timeout_s: float, *, once: Awaitable[None] | None = None
+        self,
+        transfer_id: str,
+        timeout_s: float,
+        *,
+        once: Awaitable[None] | None = None,
+        given_up: Callable[[], bool] = lambda: False,
     ) -> Transfer:
         """The transfer as soon as it is terminal, or as it stands after ``timeout_s``.
 
         ``once`` sets it off; it is awaited by one who waits already, so its end is not missed.
+        The wait ends within a second after ``given_up`` is true.
         """
         ...
 

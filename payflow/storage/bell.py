@@ -107,10 +107,12 @@ class TerminalBell:
         timeout_s: float,
         read: Callable[[], Awaitable[Transfer]],
         once: Awaitable[None] | None = None,
+        given_up: Callable[[], bool] = lambda: False,
     ) -> Transfer:
         """The transfer once it is terminal, or as ``read`` finds it after ``timeout_s``.
 
         ``once`` is what sets it off: with it the first look need not be an early one.
+        ``given_up`` is asked at each look; nothing is cancelled, for the driver's sake.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
@@ -125,7 +127,7 @@ class TerminalBell:
                 if ended := await waiter.rung(min(pause, deadline - loop.time())):
                     return ended
                 transfer = await read()
-                if transfer.status.is_terminal or loop.time() >= deadline:
+                if transfer.status.is_terminal or given_up() or loop.time() >= deadline:
                     return transfer
                 pause = self._patience_s
         finally:

@@ -288,7 +288,8 @@ class RefreshTokenDocument(StoredDocument):
 
         name = "refresh_tokens"
         indexes: ClassVar = [
-            IndexModel([("family_id", ASCENDING)], name="family"),
+            # a family's tokens, and whether one of them is revoked
+            IndexModel([("family_id", ASCENDING), ("revoked", ASCENDING)], name="family_revoked"),
             IndexModel([("user_id", ASCENDING)], name="user"),
             IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0),
         ]

@@ -9,6 +9,7 @@ from functools import partial
 
 from redis.asyncio import BlockingConnectionPool, Redis
 
+from payflow.domain.access import AccessRecords
 from payflow.domain.api_keys import ApiKeys
 from payflow.domain.batch_ports import Batches, BatchWork
 from payflow.domain.crash_points import CrashPoints
@@ -32,6 +33,7 @@ from payflow.domain.sign_on import SignOns
 from payflow.domain.timeline_ports import TimelineStore
 from payflow.domain.webhook_ports import DeliveryRecords, Endpoints
 from payflow.settings import Settings
+from payflow.storage.access_records import MongoAccessRecords
 from payflow.storage.accounts import MongoAccounts
 from payflow.storage.api_keys import MongoApiKeys
 from payflow.storage.attempt_log import AttemptLog
@@ -85,6 +87,7 @@ REDIS_POOL = 50
 class Storage:
     """Every port of the books, ready to use."""
 
+    access: AccessRecords
     accounts: Accounts
     api_keys: ApiKeys
     audit: AuditLog
@@ -145,6 +148,7 @@ async def open_storage(
                 books = RehearsingBooks(books, rehearsal, random.random)
             books = NotingBooks(books, attempt_log, clock)
             yield Storage(
+                access=MongoAccessRecords(),
                 accounts=MongoAccounts(client, clock, observer),
                 api_keys=MongoApiKeys(client),
                 audit=MongoAuditLog(client, settings.mongo_database, clock),

@@ -1,6 +1,6 @@
 """Transfers over MongoDB: accepted in one transaction, read by their parties, listed by key."""
 
-from collections.abc import Awaitable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -122,7 +122,12 @@ class MongoTransfers:
         return page_of([to_transfer(fields) for fields in documents], limit, lambda t: t.id)
 
     async def wait_terminal(
-        self, transfer_id: str, timeout_s: float, *, once: Awaitable[None] | None = None
+        self,
+        transfer_id: str,
+        timeout_s: float,
+        *,
+        once: Awaitable[None] | None = None,
+        given_up: Callable[[], bool] = lambda: False,
     ) -> Transfer:
         """The transfer as soon as it is terminal, or as it stands after ``timeout_s``."""
 
@@ -133,7 +138,7 @@ class MongoTransfers:
                 raise NotFound("transfer", transfer_id)
             return to_transfer(fields)
 
-        return await self._bell.wait(transfer_id, timeout_s, read, once)
+        return await self._bell.wait(transfer_id, timeout_s, read, once, given_up)
 
     async def unfinished(self) -> dict[str, Transfer]:
         """Every transfer that is not terminal, by id."""

@@ -29,6 +29,7 @@ class Listening:
         self._lines = answer.aiter_lines()
         self.comments = 0
         self.heard: list[Heard] = []
+        self.ended: Json | None = None  # why, where the server says it
 
     async def events(self) -> AsyncGenerator[Heard, None]:
         """Event after event until the stream ends."""
@@ -39,6 +40,9 @@ class Listening:
             elif line:
                 name, _, value = line.partition(": ")
                 fields[name] = value
+            elif fields.get("event") == "stream.ended":
+                self.ended = json.loads(fields["data"])
+                fields = {}
             elif "data" in fields:
                 event = Heard(int(fields["id"]), fields["event"], json.loads(fields["data"]))
                 self.heard.append(event)

@@ -1,10 +1,10 @@
 """Admission: the account decides, and what it said is remembered for seconds only."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import cast
 
 import pytest
 
@@ -13,8 +13,8 @@ from payflow.auth.admission import Admission
 from payflow.auth.api_keys import KeyRing
 from payflow.auth.keys import load_keys
 from payflow.auth.tokens import AccessTokens
-from payflow.domain.errors import AccountDeactivated, NotFound, TokenExpired, TokenInvalid
-from payflow.domain.ports import Accounts
+from payflow.domain.access import AccessState, RoleChanged
+from payflow.domain.errors import AccountDeactivated, TokenExpired, TokenInvalid, TokenRevoked
 from payflow.domain.users import Role, User
 from payflow.settings import Settings
 from tests.fakes import START, StandingClock
@@ -24,17 +24,20 @@ ALICE = User("usr_ALICE", "alice@example.com", "Alice", START)
 
 
 class OneAccount:
-    """An account that counts how often it is looked at."""
+    """Access records of one account, which count how often they are read."""
 
     def __init__(self) -> None:
         self.user: User | None = ALICE
+        self.revoked: set[str] = set()
         self.looks = 0
 
-    async def get(self, user_id: str) -> User:
+    async def read(self, user_ids: Collection[str], session_ids: Collection[str]) -> AccessState:
         self.looks += 1
-        if self.user is None or self.user.id != user_id:
-            raise NotFound("user", user_id)
-        return self.user
+        revoked = frozenset(self.revoked.intersection(session_ids))
+        if self.user is None or self.user.id not in user_ids:
+            return AccessState(revoked=revoked)
+        off = frozenset() if self.user.active else frozenset({self.user.id})
+        return AccessState({self.user.id: self.user.role}, off, revoked)
 
 
 class Door:
@@ -47,8 +50,7 @@ class Door:
         self.tokens = AccessTokens(load_keys(settings), settings, self.clock)
         self.keys = KeysInMemory()
         self.key_ring = KeyRing(self.keys, self.clock, settings)
-        accounts = cast(Accounts, self.account)
-        self.admission = Admission(self.tokens, self.key_ring, accounts, self.clock)
+        self.admission = Admission(self.tokens, self.key_ring, self.account, self.clock)
 
 
 @pytest.fixture
@@ -121,3 +123,23 @@ async def test_what_is_remembered_is_bounded(door: Door, monkeypatch: pytest.Mon
     assert door.account.looks == 4
     await door.admission.admit(tokens[0])
     assert door.account.looks == 5
+
+
+async def test_of_many_open_requests_those_that_may_not_go_on_are_found_in_one_read(
+    door: Door,
+) -> None:
+    families = ("ended", "lasting", "operator's")
+    ended, lasting, operators = [
+        await door.admission.admit(door.tokens.issue(ALICE, family)) for family in families
+    ]
+    operators = replace(operators, principal=replace(operators.principal, role=Role.OPERATOR))
+    door.account.revoked = {"ended"}
+    before = door.account.looks
+    refusals = await door.admission.refusals({ended, lasting, operators})
+    assert {one: type(why) for one, why in refusals.items()} == {
+        ended: TokenRevoked,
+        operators: RoleChanged,
+    }
+    assert door.account.looks == before + 1
+    door.clock.move(timedelta(hours=1))
+    assert isinstance(door.admission.expired(lasting), TokenExpired)
