@@ -17,6 +17,7 @@ from api.metering import Metering
 from api.middleware import RequestContext
 from api.openapi import DESCRIPTION, TAGS, TITLE, install_openapi, operation_id
 from api.parts import Parts
+from api.proxy_warning import ProxyWarning
 from api.saga_pressure import SagaPressure
 from api.security_headers import SecurityHeaders, open_to_origins
 from api.streams import Streams
@@ -84,7 +85,9 @@ def create_app(
         Gate,
         admission=parts.admission,
         quotas=DoorQuotas(storage.quotas, settings),
-        addresses=ClientAddresses(settings.proxy_networks),
+        addresses=ClientAddresses(
+            settings.proxy_networks, ProxyWarning(storage.untrusted_proxies, storage.clock).warn
+        ),
     )
     app.add_middleware(HeadLimit)
     app.add_middleware(

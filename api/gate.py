@@ -1,8 +1,8 @@
 """Who asks, and how often: found out before anything of the request is read.
 
 Open paths are for probes and readers of the documentation. Of the others every request is counted
-once: a signed-in caller's by who they are, anybody else's by where they come from. Sign-up and
-sign-in count by address whoever asks, so that no account opens a way around it.
+once: a signed-in caller's by who they are, anybody else's by where they come from. Sign-up,
+sign-in and refresh count by address whoever asks, so that no account opens a way around it.
 """
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -21,13 +21,16 @@ VISITOR = "payflow.visitor"  # a Visitor, or the AuthenticationFailed that says 
 TRANSFERS = "/v1/transfers"
 
 _OPEN = ("/health", "/metrics", "/docs", "/openapi.json", "/.well-known/")
-_BEFORE_LOGIN = (
-    "/v1/auth/register",
-    "/v1/auth/login",
-    "/v1/auth/refresh",
-    "/v1/auth/oidc/login",
-    "/v1/auth/oidc/callback",
-)
+# What is asked before signing in counts by address in a bucket of its own each, whoever asks: no
+# other traffic from there uses up what people need to sign in.
+_BEFORE_LOGIN = {
+    "/v1/auth/register": "registrations",
+    "/v1/auth/login": "sign_ins",
+    "/v1/auth/refresh": "refreshes",
+    "/v1/auth/oidc/login": "sign_ins",
+    "/v1/auth/oidc/callback": "sign_ins",
+}
+_ANONYMOUS = "anonymous"
 
 
 class DoorQuotas:
@@ -35,14 +38,16 @@ class DoorQuotas:
 
     def __init__(self, quotas: Quotas, settings: Settings) -> None:
         self._quotas = quotas
-        self._anonymous = settings.quota("anonymous")
+        names = {_ANONYMOUS, *_BEFORE_LOGIN.values()}
+        self._of_addresses = {name: settings.quota(name) for name in names}
         self._user = settings.quota("user")
         self._transfers = settings.quota("transfers")
 
     async def take(self, scope: Scope, visitor: Visitor | None) -> Taken | None:
         """What came of counting this request; None where no limit is in force."""
         if visitor is None:
-            return await self._exactly(self._anonymous, scope[ADDRESS])
+            bucket = _BEFORE_LOGIN.get(scope["path"], _ANONYMOUS)
+            return await self._exactly(self._of_addresses[bucket], scope[ADDRESS])
         user_id = visitor.principal.user_id
         if scope["method"] == "POST" and scope["path"] == TRANSFERS:
             return await self._exactly(self._transfers, user_id)

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from starlette.exceptions import HTTPException
 
+from api.client_address import is_forwarded
 from api.parts import parts_of
 
 
@@ -27,12 +28,11 @@ def _holds(request: Request, token: str) -> bool:
 
 
 def _is_near(request: Request) -> bool:
-    forwarded = any(name in request.headers for name in ("x-forwarded-for", "forwarded"))
     try:
         peer = ip_address(request.client.host if request.client else "")
     except ValueError:
         return False
-    return not forwarded and peer.is_private
+    return not is_forwarded(request.headers) and peer.is_private
 
 
 Scraper = Annotated[None, Depends(_scraper)]

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import uvicorn
 from fastapi import FastAPI
+from loguru import logger
 
 from api.parts import Parts
 from api.protocol import BoundedHead
@@ -27,6 +28,10 @@ class _Server(uvicorn.Server):
 
 async def serve_api(app: FastAPI, settings: Settings, stop: asyncio.Event) -> None:
     """Serve the app on the configured address until ``stop`` is set, then drain."""
+    logger.info(
+        "proxies whose X-Forwarded-For is believed: {}",
+        settings.trusted_proxies or "none; limits count each connection's own address",
+    )
     server = _Server(
         uvicorn.Config(
             app,

@@ -23,7 +23,12 @@ def _rate(text: str) -> str:
     return text
 
 
+def _rate_or_empty(text: str) -> str:
+    return _rate(text) if text else text
+
+
 Rate = Annotated[str, AfterValidator(_rate)]
+OptionalRate = Annotated[str, AfterValidator(_rate_or_empty)]
 PartOfADay = Annotated[int, AfterValidator(divisor_of_a_day)]
 
 

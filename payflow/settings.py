@@ -2,7 +2,6 @@
 
 import os
 import re
-from dataclasses import replace
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -16,11 +15,10 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from payflow.domain.limits import Quota
 from payflow.domain.money import is_currency
+from payflow.rate_settings import RateLimitSettings
 from payflow.setting_forms import (
     PartOfADay,
-    Rate,
     SignOnSettings,
     check_jwk_set,
     codec_keys,
@@ -29,7 +27,6 @@ from payflow.setting_forms import (
 )
 
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?")  # no path, no "*", no "null"
-_WIDER = 1_000
 _BEARABLE_S = 0.05  # an idle process's is 1 ms; its p99 answer about 40 ms
 
 
@@ -41,7 +38,7 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
 
-class Settings(SignOnSettings, BaseSettings):
+class Settings(RateLimitSettings, SignOnSettings, BaseSettings):
     """The configuration of one process: ``PAYFLOW_*``, else files such as ``payflow_jwt_keys``.
 
     docs/configuration.md is made of these fields; a field's description is its row.
@@ -130,23 +127,6 @@ class Settings(SignOnSettings, BaseSettings):
         8 * 1024 * 1024, ge=1_024, description="The same for `POST /v1/batches`."
     )
 
-    rate_limit_enabled: bool | None = Field(
-        None,
-        description="Whether the limits below hold. Empty: in dev and test those that are not set "
-        "are a thousand times as wide, but for logins. `false` only in dev and test.",
-    )
-    rate_limit_transfers: Rate = Field(
-        "600/minute",
-        description="`POST /v1/transfers` of one user, counted exactly over all processes: "
-        "`N/second`, `minute`, `15minute`, `hour`, `day`.",
-    )
-    rate_limit_user: Rate = Field("6000/minute", description="All other requests of one user.")
-    rate_limit_anonymous: Rate = Field(
-        "100/15minute", description="Requests from one address that nobody signed in for."
-    )
-    rate_limit_logins: Rate = Field(
-        "5/15minute", description="Wrong passwords for one account from one address."
-    )
     trusted_proxies: str = Field(
         "",
         description="Networks of our own proxies, separated by commas: their `X-Forwarded-For` is "
@@ -355,20 +335,10 @@ class Settings(SignOnSettings, BaseSettings):
         if found:
             raise ValueError("\n".join(found))
 
-    def quota(self, name: str) -> Quota | None:
-        """The quota ``rate_limit_{name}``; None when limits are switched off.
-
-        In dev and test one that is not set is a thousand times as wide, but for logins: a test
-        with one client, or a storm, is not refused.
-        """
-        if self.rate_limit_enabled is False:
-            return None
-        field = f"rate_limit_{name}"
-        quota = Quota.parse(name, getattr(self, field))
-        meant = name == "logins" or field in self.model_fields_set
-        if meant or self.rate_limit_enabled or self.env is Environment.PRODUCTION:
-            return quota
-        return replace(quota, amount=quota.amount * _WIDER)
+    @property
+    def in_production(self) -> bool:
+        """Whether limits that are not set are as narrow as the documentation says."""
+        return self.env is Environment.PRODUCTION
 
     @property
     def cors_list(self) -> list[str]:

@@ -9,6 +9,7 @@ from temporalio.client import Client as TemporalClient
 
 from cli.doctor import flow, mongo, others
 from cli.doctor.proof import proof_rows
+from cli.doctor.proxies import proxy_rows
 from cli.doctor.receipts import receipt_rows
 from cli.doctor.rows import Check, Row, not_looked_at
 from payflow.proof.books import ASKED_WITHIN_S
@@ -84,6 +85,7 @@ def _server_checks(
         Check("oplog", lambda: mongo.oplog_rows(client), _MONGO, needs=MONGODB),
         Check("indexes", indexes, _MONGO, needs=MONGODB),
         Check("redis", lambda: others.redis_rows(redis), _REDIS),
+        Check("proxies", lambda: proxy_rows(redis, settings, clock), _REDIS),
         Check("clocks", lambda: others.clock_rows(client, redis, clock), "see mongodb and redis"),
         Check("temporal", lambda: others.temporal_rows(temporal), _TEMPORAL),
         Check(

@@ -74,6 +74,7 @@ from payflow.storage.timeline_documents import TimelineDocument
 from payflow.storage.timelines import MongoTimelines
 from payflow.storage.transactions import Client
 from payflow.storage.transfers import MongoTransfers
+from payflow.storage.untrusted_proxies import UntrustedProxies
 from payflow.storage.wallets import MongoWallets
 from payflow.storage.webhook_deliveries import MongoDeliveries
 from payflow.storage.webhook_endpoints import MongoEndpoints
@@ -111,6 +112,7 @@ class Storage:
     sign_ons: SignOns
     timelines: TimelineStore
     transfers: Transfers
+    untrusted_proxies: UntrustedProxies
     wallets: Wallets
 
 
@@ -179,6 +181,7 @@ async def open_storage(
                     memory,
                     observer,
                 ),
+                untrusted_proxies=UntrustedProxies(redis, settings.mongo_database),
                 wallets=MongoWallets(collections, clock, memory, observer),
             )
 

@@ -38,6 +38,7 @@ OF_THE_SERVERS = {
     "oplog",
     "indexes",
     "redis",
+    "proxies",
     "clocks",
     "temporal",
     "search attributes",

@@ -12,6 +12,7 @@ from cli.doctor.flow import MANY_PENDING, parked_row, relay_row, webhook_row
 from cli.doctor.mongo import Oplog, no_set_row, oplog_row, set_row, version_row
 from cli.doctor.others import clock_row, redis_row, stuck_row, temporal_row
 from cli.doctor.proof import proof_row
+from cli.doctor.proxies import proxy_row
 from cli.doctor.receipts import receipt_row
 from cli.doctor.rows import Check, Row, Verdict, green, lasting, red, yellow
 from payflow.domain.observing import Proven
@@ -239,3 +240,18 @@ def test_nothing_is_due_before_a_transfer_has_ended_and_the_first_day_is() -> No
     due = Period(START, START + timedelta(days=1))
     row = receipt_row(None, due, due.due_at + timedelta(hours=2))
     assert (row.verdict, row.found.partition(";")[0]) == (RED, "none sealed yet")
+
+
+@pytest.mark.parametrize(
+    ("trusted", "peers", "verdict", "says"),
+    [
+        ("", (), GREEN, "trusted: none"),
+        ("10.0.0.0/8", (), GREEN, "trusted: 10.0.0.0/8"),
+        ("", ("192.168.1.2",), YELLOW, "192.168.1.2 (60.0 s ago)"),
+    ],
+)
+def test_a_proxy_that_is_not_named(
+    trusted: str, peers: tuple[str, ...], verdict: Verdict, says: str
+) -> None:
+    row = proxy_row(trusted, dict.fromkeys(peers, START), START + timedelta(minutes=1))
+    assert (row.verdict, says in row.found) == (verdict, True)

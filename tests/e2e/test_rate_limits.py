@@ -19,12 +19,16 @@ from tests.conftest import TEST_ENV
 from tests.e2e.bank import PASSWORD, Bank, Json, Person, new_email, new_key, order
 
 TRANSFERS, USER, ANONYMOUS = 100, 300, 60
+SIGN_INS, REGISTRATIONS, REFRESHES = 30, 20, 25
 ENV = {
     **TEST_ENV,
     "PAYFLOW_RATE_LIMIT_ENABLED": "true",
     "PAYFLOW_RATE_LIMIT_TRANSFERS": f"{TRANSFERS}/hour",
     "PAYFLOW_RATE_LIMIT_USER": f"{USER}/hour",
     "PAYFLOW_RATE_LIMIT_ANONYMOUS": f"{ANONYMOUS}/hour",
+    "PAYFLOW_RATE_LIMIT_SIGN_INS": f"{SIGN_INS}/hour",
+    "PAYFLOW_RATE_LIMIT_REGISTRATIONS": f"{REGISTRATIONS}/hour",
+    "PAYFLOW_RATE_LIMIT_REFRESHES": f"{REFRESHES}/hour",
     "PAYFLOW_TRUSTED_PROXIES": "127.0.0.1/32",
 }
 POLICY = re.compile(r'"(\w+)";q=(\d+);w=(\d+)')
@@ -137,12 +141,65 @@ async def test_who_is_not_signed_in_is_counted_by_address(bank: Bank) -> None:
     for path in ("/health", "/health/ready", "/openapi.json", "/docs"):
         open_to_all = await bank.ask("GET", path, headers=place)
         assert (open_to_all.status_code, "ratelimit" in open_to_all.headers) == (200, False)
-    # a token opens no way around the limit on signing in, and none is needed to be let through
     alice = await registered(bank, "alice")
     assert (await bank.ask("GET", "/v1/auth/me", alice, headers=place)).status_code == 200
-    body = {"email": new_email("bob"), "password": PASSWORD}
-    tried = await bank.ask("POST", "/v1/auth/login", alice, body=body, headers=place)
-    assert is_limited(tried, "anonymous", ANONYMOUS)
+
+
+BEFORE_LOGIN = {
+    "sign_ins": ("/v1/auth/login", SIGN_INS),
+    "registrations": ("/v1/auth/register", REGISTRATIONS),
+    "refreshes": ("/v1/auth/refresh", REFRESHES),
+}
+
+
+async def before_login(
+    bank: Bank, place: dict[str, str], person: dict[str, str]
+) -> dict[str, httpx.Response]:
+    """One request to each call that is made before anybody is signed in, all of them good."""
+    bodies = {
+        "sign_ins": {"email": person["email"], "password": PASSWORD},
+        "registrations": {"email": new_email("new"), "password": PASSWORD, "name": "New"},
+        "refreshes": {"refresh_token": person["refresh_token"]},
+    }
+    found = {}
+    for name, (path, _) in BEFORE_LOGIN.items():
+        found[name] = await bank.ask("POST", path, body=bodies[name], headers=place)
+    if found["refreshes"].is_success:
+        person["refresh_token"] = found["refreshes"].json()["refresh_token"]
+    return found
+
+
+async def signed_up(bank: Bank) -> dict[str, str]:
+    email = new_email("alice")
+    body = {"email": email, "password": PASSWORD, "name": "Alice"}
+    made = (await bank.ask("POST", "/v1/auth/register", body=body, headers=somewhere())).json()
+    return {"email": email, "refresh_token": made["tokens"]["refresh_token"]}
+
+
+async def test_other_traffic_of_an_address_does_not_use_up_its_sign_ins(bank: Bank) -> None:
+    person, place = await signed_up(bank), somewhere()
+    for _ in range(ANONYMOUS + 1):
+        answer = await bank.ask("GET", "/v1/auth/me", headers=place)
+    assert is_limited(answer, "anonymous", ANONYMOUS)
+    for name, tried in (await before_login(bank, place, person)).items():
+        assert tried.is_success, tried.text
+        assert not is_limited(tried, name, BEFORE_LOGIN[name][1])
+
+
+@pytest.mark.parametrize("used_up", BEFORE_LOGIN)
+async def test_each_call_before_sign_in_uses_up_its_own_limit_alone(
+    bank: Bank, used_up: str
+) -> None:
+    person, place = await signed_up(bank), somewhere()
+    path, quota = BEFORE_LOGIN[used_up]
+    # a token opens no way around the limit on signing in
+    alice = await registered(bank, "alice")
+    for _ in range(quota):
+        empty = await bank.ask("POST", path, alice, body={}, headers=place)
+        assert empty.status_code == 422
+    for name, tried in (await before_login(bank, place, person)).items():
+        assert is_limited(tried, name, BEFORE_LOGIN[name][1]) == (name == used_up)
+    assert (await bank.ask("GET", "/v1/auth/me", headers=place)).status_code == 401
 
 
 async def test_the_sixth_wrong_password_is_refused_in_every_process(bank: Bank) -> None:
@@ -199,6 +256,13 @@ async def test_without_redis_money_moves_and_logins_stay_throttled(
         new = [await log_in(bank, emails[1], "wrong", place) for _ in range(14)]
         assert Counter(new) == {401: 10, 429: 4}
         assert new[-2:] == [429] * 2
+        # and each process counts sign-ins apart from other traffic
+        person, place = await signed_up(bank), somewhere()
+        tries = ANONYMOUS * len(bank.urls) + 2
+        others = [await bank.ask("GET", "/v1/auth/me", headers=place) for _ in range(tries)]
+        assert Counter(one.status_code for one in others) == {401: tries - 2, 429: 2}
+        for tried in (await before_login(bank, place, person)).values():
+            assert tried.is_success, tried.text
     finally:
         await stack.bring_up("redis")
     assert stack.pid("redis") != killed

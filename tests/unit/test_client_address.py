@@ -37,3 +37,22 @@ def test_the_nearest_address_that_is_not_ours_counts(
 
 def test_without_a_peer_nobody_is_known() -> None:
     assert ClientAddresses([]).of({"type": "http", "client": None, "headers": []}) == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("peer", "header", "warned"),
+    [
+        ("192.168.1.2", "x-forwarded-for", ["192.168.1.2"]),
+        ("127.0.0.1", "forwarded", ["127.0.0.1"]),
+        ("192.168.1.2", "accept", []),
+        ("10.0.0.1", "x-forwarded-for", []),  # trusted
+        ("8.8.8.8", "x-forwarded-for", []),  # a stranger's word
+    ],
+)
+def test_a_private_peer_that_forwards_and_is_not_trusted_is_warned_of(
+    peer: str, header: str, warned: list[str]
+) -> None:
+    found: list[str] = []
+    scope = {"type": "http", "client": (peer, 4711), "headers": [(header.encode(), b"1.1.1.1")]}
+    ClientAddresses(PROXIES, found.append).of(scope)
+    assert found == warned

@@ -167,3 +167,17 @@ def test_how_wide_limits_are() -> None:
     assert amounts(rate_limit_transfers="100/hour") == [100, 6_000_000, 100_000, 5]
     assert amounts(rate_limit_enabled=True) == [600, 6_000, 100, 5]
     assert amounts(rate_limit_enabled=False, rate_limit_transfers="100/hour") == [None] * 4
+
+
+def test_limits_before_sign_in_are_as_the_anonymous_one_unless_set() -> None:
+    def quotas(**given: object) -> list[tuple[str, int]]:
+        settings = Settings.model_validate({"env": Environment.DEV, **given})
+        found = [settings.quota(one) for one in ("sign_ins", "registrations", "refreshes")]
+        return [(one.name, one.amount) for one in found if one]
+
+    names = ["sign_ins", "registrations", "refreshes"]
+    assert quotas() == [(name, 100_000) for name in names]
+    assert quotas(rate_limit_enabled=True) == [(name, 100) for name in names]
+    assert quotas(rate_limit_anonymous="7/hour") == [(name, 7) for name in names]
+    narrow = quotas(rate_limit_anonymous="7/hour", rate_limit_sign_ins="3/hour")
+    assert narrow == [("sign_ins", 3), ("registrations", 7), ("refreshes", 7)]
