@@ -25,7 +25,8 @@ class ChildSpec:
     wait_ready: Callable[[], Awaitable[None]]
     port: int | None = None
     metrics_port: int | None = None
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)  # with passwords
+    cwd: Path | None = None
     stop_grace_s: float = 15.0
     death_signal: signal.Signals = signal.SIGTERM  # what it gets when we die ourselves
 
@@ -92,6 +93,7 @@ class Child:
                 stdout=log,
                 stderr=asyncio.subprocess.STDOUT,
                 env={**os.environ, **self.spec.env},
+                cwd=self.spec.cwd,
                 # Ctrl-C in a terminal reaches the group: the order of stopping is ours to choose.
                 start_new_session=True,
             )

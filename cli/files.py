@@ -1,4 +1,7 @@
-"""Writes small files whole: a reader finds the old text or the new one, never half of it."""
+"""Writes small files whole: a reader finds the old text or the new one, never half of it.
+
+Only the owner can read them, also while they are written: some hold passwords.
+"""
 
 import os
 import tempfile

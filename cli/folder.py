@@ -26,6 +26,16 @@ class FolderInUse(CliError):
         )
 
 
+class FolderUnusable(CliError):
+    """The data folder cannot be made, read or written."""
+
+    def __init__(self, folder: Path, error: OSError) -> None:
+        super().__init__(
+            f"The data folder {folder} cannot be used ({error.strerror}): "
+            "set PAYFLOW_DATA_DIR to a folder that you can write."
+        )
+
+
 class DataFolder:
     """One stack's folder, by absolute path."""
 
@@ -35,11 +45,28 @@ class DataFolder:
         self.run = self.root / "run"
         self.ports = self.root / "ports.json"
         self.stack = self.root / "stack.json"
+        self.credentials = self.root / "credentials.json"
 
     def create(self) -> None:
-        """Make the folders; they hold keys and books, so they are the owner's alone."""
-        for folder in (self.root, self.logs, self.run):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Make the folders; they hold keys, passwords and books, so they are the owner's alone.
+
+        A folder that was there and holds other things keeps its permissions.
+
+        Raises:
+            FolderUnusable: it is not a folder, or this account cannot write in it.
+        """
+        try:
+            is_a_stacks = (
+                not self.root.exists() or self.run.exists() or not any(self.root.iterdir())
+            )
+            own = [self.root] if is_a_stacks else []
+            for folder in (self.root, self.logs, self.run):
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for folder in (*own, self.logs, self.run):
+                folder.chmod(0o700)
+            write_whole(self.run / "written", "")
+        except OSError as error:
+            raise FolderUnusable(self.root, error) from None
 
     @contextmanager
     def held(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ from typing import Any, Self
 from cli import servers
 from cli.apps import Layout, app_specs
 from cli.binaries import find_binaries, require_posix
+from cli.credentials import Credentials, credentials_of
 from cli.folder import DataFolder
 from cli.ports import LOOPBACK, PortBook
 from cli.supervisor import Quiet, Reporter, Supervisor
@@ -46,8 +47,8 @@ class Addresses:
 
     temporal_address: str
     temporal_ui_url: str
-    mongo_url: str
-    redis_url: str
+    mongo_url: str = field(repr=False)  # with the passwords
+    redis_url: str = field(repr=False)
     api_urls: tuple[str, ...] = ()
 
     @property
@@ -171,7 +172,7 @@ class EmbeddedStack:
             ports.require_free(name, SWAP_API_PORT if name == "api" else SWAP_PORT)
         mongo, cache = ports.claim("mongod"), ports.claim("redis")
         temporal = {name: ports.claim(name) for name in TEMPORAL_PORTS}
-        self._addresses = _addresses(mongo, cache, temporal)
+        self._addresses = _addresses(credentials_of(folder), mongo, cache, temporal)
         apps = app_specs(options.layout, folder, ports, self._app_environment())
         urls = tuple(f"http://{LOOPBACK}:{app.port}" for app in apps if app.port is not None)
         self._addresses = replace(self._addresses, api_urls=urls)
@@ -223,10 +224,12 @@ def _pid_of(role: str, children: list[tuple[str, int | None, int | None]]) -> in
     return next(pid for its_role, pid, _ in children if its_role in (role, stand_in))
 
 
-def _addresses(mongo: int, cache: int, temporal: dict[str, int]) -> Addresses:
+def _addresses(
+    credentials: Credentials, mongo: int, cache: int, temporal: dict[str, int]
+) -> Addresses:
     return Addresses(
         temporal_address=f"{LOOPBACK}:{temporal['temporal']}",
-        temporal_ui_url=f"http://{LOOPBACK}:{temporal['temporal-ui']}",
-        mongo_url=f"mongodb://{LOOPBACK}:{mongo}/?replicaSet={servers.REPLICA_SET}",
-        redis_url=f"redis://{LOOPBACK}:{cache}/0",
+        temporal_ui_url=f"http://{credentials.temporal_ui_host}:{temporal['temporal-ui']}",
+        mongo_url=credentials.mongo_url(f"{LOOPBACK}:{mongo}", f"replicaSet={servers.REPLICA_SET}"),
+        redis_url=credentials.redis_url(f"{LOOPBACK}:{cache}"),
     )

@@ -73,9 +73,12 @@ class Settings(RateLimitSettings, SignOnSettings, BaseSettings):
     mongo_url: str = Field(
         "mongodb://127.0.0.1:27017/?replicaSet=rs0",
         description="MongoDB, a replica set always (transactions, change streams).",
+        repr=False,
     )
     mongo_database: str = Field("payflow", description="Database that holds the books.")
-    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis: live events, limits.")
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0", description="Redis: live events, limits.", repr=False
+    )
     temporal_address: str = Field("127.0.0.1:7233", description="Temporal frontend.")
     temporal_namespace: str = Field("default", description="Temporal namespace.")
 

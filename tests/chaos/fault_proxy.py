@@ -5,6 +5,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit, urlunsplit
 
 LOOPBACK = "127.0.0.1"
 CHUNK = 64 * 1024
@@ -105,6 +106,13 @@ class FaultProxy:
                 way.cancel()
             for side in line.sides:
                 side.close()
+
+
+def by_way_of(port: int, url: str, **changed: str) -> str:
+    """The URL with the same credentials, and another port on loopback: a proxy's."""
+    parts = urlsplit(url)
+    sign_in, at, _ = parts.netloc.rpartition("@")
+    return urlunsplit(parts._replace(netloc=f"{sign_in}{at}{LOOPBACK}:{port}", **changed))
 
 
 @asynccontextmanager

@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import pytest
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from cli.stack import EmbeddedStack
-from tests.chaos.fault_proxy import LOOPBACK, FaultProxy, fault_proxy
+from tests.chaos.fault_proxy import FaultProxy, by_way_of, fault_proxy
 
 T = TypeVar("T")
 
@@ -20,9 +21,9 @@ SOON_S = 5.0
 @asynccontextmanager
 async def proxied_mongo(stack: EmbeddedStack) -> AsyncIterator[tuple[str, FaultProxy]]:
     """The stack's MongoDB by another address, and the proxy that stands there."""
-    port = int(stack.addresses.mongo_url.partition("/?")[0].rpartition(":")[2])
-    async with fault_proxy(port) as proxy:
-        yield f"mongodb://{LOOPBACK}:{proxy.port}/?directConnection=true", proxy
+    url = stack.addresses.mongo_url
+    async with fault_proxy(urlsplit(url).port or 0) as proxy:
+        yield by_way_of(proxy.port, url, query="directConnection=true"), proxy
 
 
 async def lose_answers(proxy: FaultProxy, asked: Awaitable[T]) -> T:

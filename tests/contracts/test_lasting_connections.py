@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 from pymongo import AsyncMongoClient
@@ -13,6 +14,7 @@ from pymongo.errors import ConfigurationError
 from cli import servers
 from cli.binaries import find_binaries
 from cli.child import Child
+from cli.credentials import credentials_of
 from cli.folder import DataFolder
 from cli.ports import LOOPBACK, PortBook
 from payflow.settings import Settings
@@ -24,7 +26,7 @@ STARTS_WITHIN_S = 60.0
 
 @pytest.fixture
 async def nobody(tmp_path: Path) -> AsyncIterator[str]:
-    """A member of a replica set that has not been founded: neither primary nor secondary."""
+    """The URL of a member of a set that has not been founded: neither primary nor secondary."""
     folder = DataFolder(tmp_path)
     folder.create()
     port = PortBook(tmp_path / "ports.json", {}).claim("mongod")
@@ -35,13 +37,16 @@ async def nobody(tmp_path: Path) -> AsyncIterator[str]:
     child = Child(spec, folder)
     await child.start(STARTS_WITHIN_S)
     try:
-        yield f"{LOOPBACK}:{port}"
+        key = quote_plus(credentials_of(folder).mongo_key)  # there is no other user yet
+        options = "directConnection=true&authSource=local&authMechanism=SCRAM-SHA-256"
+        yield f"mongodb://__system:{key}@{LOOPBACK}:{port}/?{options}"
     finally:
         await child.stop()
 
 
-async def lead(client: Client, address: str) -> None:
+async def lead(client: Client) -> None:
     """Found the set; its one member leads."""
+    address = "{}:{}".format(*(await client.address or ()))
     members = [{"_id": 0, "host": address}]
     await client.admin.command("replSetInitiate", {"_id": servers.REPLICA_SET, "members": members})
     async with asyncio.timeout(30):
@@ -54,12 +59,11 @@ async def write(client: Client) -> None:
 
 
 async def test_it_has_transactions_as_soon_as_its_server_leads(nobody: str) -> None:
-    url = f"mongodb://{nobody}/?directConnection=true"
-    stock: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(url, maxPoolSize=1)
-    async with open_client(Settings(mongo_url=url)) as ours, stock:
+    stock: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(nobody, maxPoolSize=1)
+    async with open_client(Settings(mongo_url=nobody)) as ours, stock:
         assert (await ours.admin.command("hello"))["isreplicaset"]
         await stock.admin.command("ping")
-        await lead(ours, nobody)
+        await lead(ours)
 
         await write(ours)
         with pytest.raises(ConfigurationError):  # the day this passes, our pool may go

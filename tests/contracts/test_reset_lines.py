@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import uvloop
@@ -11,7 +12,7 @@ from cli.stack import EmbeddedStack
 from payflow.domain.limits import Quota
 from payflow.settings import Settings
 from payflow.storage.quotas import open_quotas
-from tests.chaos.fault_proxy import LOOPBACK, FaultProxy, fault_proxy
+from tests.chaos.fault_proxy import FaultProxy, by_way_of, fault_proxy
 
 QUOTA = Quota.parse("reset-lines", "5/minute")
 LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [
@@ -24,29 +25,29 @@ LOOPS: list[Callable[[], asyncio.AbstractEventLoop]] = [
 def test_a_reset_line_to_redis_fails_no_request(
     pair: EmbeddedStack, loop: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
-    port = int(pair.addresses.redis_url.rpartition(":")[2].partition("/")[0])
+    redis = pair.addresses.redis_url
     key = f"reset-{loop.__module__}"
 
     async def asked(proxy: FaultProxy) -> None:
-        url = f"redis://{LOOPBACK}:{proxy.port}/0"
+        url = by_way_of(proxy.port, redis)
         async with open_quotas(Settings(redis_url=url)) as quotas:
             assert (await quotas.take(QUOTA, key)).remaining == 4
             assert proxy.reset() == 1
             await asyncio.sleep(0.05)
             assert (await quotas.take(QUOTA, key)).passed
 
-    _run(loop, lambda: _behind(port, asked))
+    _run(loop, lambda: _behind(urlsplit(redis).port or 0, asked))
 
 
 @pytest.mark.parametrize("loop", LOOPS, ids=["asyncio", "uvloop"])
 def test_what_is_left_is_told_though_the_line_breaks_after_the_taking(
     pair: EmbeddedStack, loop: Callable[[], asyncio.AbstractEventLoop]
 ) -> None:
-    port = int(pair.addresses.redis_url.rpartition(":")[2].partition("/")[0])
+    redis = pair.addresses.redis_url
     key = f"taken-{loop.__module__}"
 
     async def asked(proxy: FaultProxy) -> None:
-        url = f"redis://{LOOPBACK}:{proxy.port}/0"
+        url = by_way_of(proxy.port, redis)
         async with open_quotas(Settings(redis_url=url)) as quotas:
             assert (await quotas.take(QUOTA, key)).remaining == 4
             taken = await quotas.take_soon(QUOTA, key)
@@ -57,7 +58,7 @@ def test_what_is_left_is_told_though_the_line_breaks_after_the_taking(
             assert [one.passed for one in refused][-2:] == [False, False]
             assert (await refused[-1].verdict).remaining == 0
 
-    _run(loop, lambda: _behind(port, asked))
+    _run(loop, lambda: _behind(urlsplit(redis).port or 0, asked))
 
 
 async def _behind(port: int, work: Callable[[FaultProxy], Coroutine[Any, Any, None]]) -> None:

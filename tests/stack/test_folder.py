@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.folder import DataFolder, FolderInUse
+from cli.folder import DataFolder, FolderInUse, FolderUnusable
 
 
 @pytest.fixture
@@ -26,6 +26,38 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
 
 def test_only_the_owner_can_look_inside(folder: DataFolder) -> None:
     assert folder.root.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("holds", "expected"),
+    [
+        pytest.param(None, 0o700, id="empty"),
+        pytest.param("run/lock", 0o700, id="a stack's"),
+        pytest.param("holiday.jpg", 0o755, id="something else's"),
+    ],
+)
+def test_a_folder_that_was_open_to_all_is_closed_when_it_is_a_stacks(
+    tmp_path: Path, holds: str | None, expected: int
+) -> None:
+    root = tmp_path / "open"
+    root.mkdir(mode=0o755)
+    if holds:
+        (root / holds).parent.mkdir(exist_ok=True)
+        (root / holds).touch()
+    root.chmod(0o755)
+
+    DataFolder(root).create()
+
+    assert root.stat().st_mode & 0o777 == expected
+    assert (root / "run").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("inside", ["file", "file/below"])
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, inside: str) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(FolderUnusable, match=r"cannot be used \(.+\): set PAYFLOW_DATA_DIR"):
+        DataFolder(tmp_path / inside).create()
 
 
 def test_a_folder_is_held_by_one_at_a_time(folder: DataFolder) -> None:

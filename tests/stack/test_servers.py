@@ -9,8 +9,8 @@ from pymongo import AsyncMongoClient
 
 from cli.binaries import find_binaries
 from cli.folder import DataFolder
-from cli.ports import LOOPBACK, PortBook
-from cli.servers import mongod
+from cli.ports import PortBook
+from cli.servers import mongo_url, mongod
 from cli.supervisor import Quiet, Supervisor
 
 
@@ -19,8 +19,9 @@ async def running_mongod(folder: DataFolder, port: int) -> AsyncIterator[AsyncMo
     supervisor = Supervisor(folder, Quiet(), lambda: None)
     try:
         await supervisor.start([mongod(find_binaries(), folder, port)])
-        url = f"mongodb://{LOOPBACK}:{port}/?replicaSet=rs0"
-        async with AsyncMongoClient[Any](url, w="majority", journal=True) as client:
+        async with AsyncMongoClient[Any](
+            mongo_url(folder, port), w="majority", journal=True
+        ) as client:
             yield client
     finally:
         await supervisor.stop([["mongod"]])

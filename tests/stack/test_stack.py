@@ -11,6 +11,7 @@ import pytest
 from cli.apps import Layout
 from cli.pids import birth
 from cli.ports import LOOPBACK
+from cli.servers import TEMPORAL_HTTP_HOST
 from cli.stack import EmbeddedStack, StackOptions
 from temporal.names import SEARCH_ATTRIBUTES
 from tests.stack.waiting import eventually
@@ -64,7 +65,7 @@ async def test_the_namespace_knows_our_search_attributes(stack: EmbeddedStack) -
     ports = json.loads((stack.data_dir / "ports.json").read_text())
     url = f"http://{LOOPBACK}:{ports['temporal-http']}/api/v1/namespaces/{NAMESPACE}"
 
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(headers={"Host": TEMPORAL_HTTP_HOST}) as client:
         known = (await client.get(f"{url}/search-attributes")).json()["customAttributes"]
 
     assert {key.name for key in SEARCH_ATTRIBUTES} <= set(known)

@@ -10,6 +10,7 @@ from typing import TypeVar
 from pymongo.errors import PyMongoError
 
 from cli.binaries import find_binaries
+from cli.credentials import credentials_of
 from cli.folder import DataFolder
 from cli.ports import LOOPBACK, PortBook
 from cli.stack import EmbeddedStack, StackOptions
@@ -78,23 +79,22 @@ async def proxied_stack(folder: Path) -> AsyncIterator[tuple[EmbeddedStack, dict
     """Two of each, which reach their servers through proxies."""
     book = PortBook(folder / "matrix-ports.json", {})
     ports = {name: book.claim(name) for name in SERVERS}
+    credentials = credentials_of(DataFolder(folder))
     async with AsyncExitStack() as open_:
         proxies = {
             name: await open_.enter_async_context(fault_proxy(port)) for name, port in ports.items()
         }
         env = {
             **MATRIX_ENV,
-            "PAYFLOW_MONGO_URL": _direct(proxies["mongod"].port),
-            "PAYFLOW_REDIS_URL": f"redis://{LOOPBACK}:{proxies['redis'].port}/0",
+            # Without asking for the set's members, whose addresses lead past the proxy.
+            "PAYFLOW_MONGO_URL": credentials.mongo_url(
+                f"{LOOPBACK}:{proxies['mongod'].port}", "directConnection=true"
+            ),
+            "PAYFLOW_REDIS_URL": credentials.redis_url(f"{LOOPBACK}:{proxies['redis'].port}"),
             "PAYFLOW_TEMPORAL_ADDRESS": f"{LOOPBACK}:{proxies['temporal'].port}",
         }
         options = StackOptions(data_dir=folder, ports=ports, layout=TWO_OF_EACH, env=env)
         yield await open_.enter_async_context(EmbeddedStack(options)), proxies
-
-
-def _direct(port: int) -> str:
-    """Without asking for the set's members, whose addresses lead past the proxy."""
-    return f"mongodb://{LOOPBACK}:{port}/?directConnection=true"
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """Two more members beside a stack's mongod, so that its primary can step down."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -40,6 +41,7 @@ async def more_members(
 def _member(binaries: Binaries, folder: DataFolder, name: str, port: int) -> Child:
     root = DataFolder(folder.root / name)
     root.create()
+    shutil.copy(folder.credentials, root.credentials)  # members of a set have one key
     spec = servers.mongod(binaries, root, port)
     words = [CACHE_GB if word == str(servers.MONGO_CACHE_GB) else word for word in spec.command]
     ready = replace(
