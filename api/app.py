@@ -76,10 +76,12 @@ def create_app(
     """
     app = routed_app(settings)
     parts = app.state.parts = _parts(settings, storage, sagas, couriers, histories, probes)
+    open_paths = _open_paths()
     app.add_middleware(
         BodyLimit,
         max_bytes=settings.max_body_bytes,
         by_path={batches.PATH: settings.max_batch_bytes},
+        without=open_paths,
     )
     app.add_middleware(
         Gate,
@@ -88,6 +90,7 @@ def create_app(
         addresses=ClientAddresses(
             settings.proxy_networks, ProxyWarning(storage.untrusted_proxies, storage.clock).warn
         ),
+        open_paths=open_paths,
     )
     app.add_middleware(HeadLimit)
     app.add_middleware(
@@ -132,6 +135,12 @@ def routed_app(settings: Settings) -> FastAPI:
     install_handlers(app)
     install_openapi(app)
     return app
+
+
+def _open_paths() -> frozenset[str]:
+    """What probes and readers of the documentation ask for: for anybody, without a limit."""
+    routers = (health.router, docs_page.router, well_known.router)
+    return frozenset({"/openapi.json"}).union(*map(health.paths_of, routers))
 
 
 def _open_codec(app: FastAPI, settings: Settings) -> None:

@@ -5,10 +5,14 @@ once: a signed-in caller's by who they are, anybody else's by where they come fr
 sign-in and refresh count by address whoever asks, so that no account opens a way around it.
 """
 
+from collections.abc import Collection
+
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.bounds import has_body
 from api.client_address import ADDRESS, ClientAddresses
+from api.in_flight import belongs_to
 from api.problems import limit_headers, problem_of
 from api.scopes import is_for_anybody, scope_for
 from payflow.auth.admission import Admission, Visitor
@@ -20,7 +24,6 @@ from payflow.settings import Settings
 VISITOR = "payflow.visitor"  # a Visitor, or the AuthenticationFailed that says why there is none
 TRANSFERS = "/v1/transfers"
 
-_OPEN = ("/health", "/metrics", "/docs", "/openapi.json", "/.well-known/")
 # What is asked before signing in counts by address in a bucket of its own each, whoever asks: no
 # other traffic from there uses up what people need to sign in.
 _BEFORE_LOGIN = {
@@ -60,19 +63,28 @@ class DoorQuotas:
 
 
 class Gate:
-    """Puts the visitor and the address into the scope, and refuses who has asked too often."""
+    """Puts the visitor and the address into the scope, and refuses who has asked too often.
+
+    A body is taken from a visitor, or where one is made: nobody else's is read.
+    """
 
     def __init__(
-        self, app: ASGIApp, admission: Admission, quotas: DoorQuotas, addresses: ClientAddresses
+        self,
+        app: ASGIApp,
+        admission: Admission,
+        quotas: DoorQuotas,
+        addresses: ClientAddresses,
+        open_paths: Collection[str],
     ) -> None:
         self._app = app
         self._admission = admission
         self._quotas = quotas
         self._addresses = addresses
+        self._open = open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection of any kind; only HTTP requests pass a gate."""
-        if scope["type"] != "http" or scope["path"].startswith(_OPEN):
+        if scope["type"] != "http" or scope["path"] in self._open:
             await self._app(scope, receive, send)
             return
         try:
@@ -83,14 +95,20 @@ class Gate:
         await self._app(scope, receive, _with_limits(send, taken) if taken else send)
 
     async def _count(self, scope: Scope) -> Taken | None:
-        """Raises ``RateLimited``, ``ScopeRequired``, or ``Trouble`` without the accounts."""
+        """Raises ``RateLimited``, ``Overloaded``, ``ScopeRequired``, ``AuthenticationFailed``
+        for a request with a body, or ``Trouble`` without the accounts.
+        """
         scope[ADDRESS] = self._addresses.of(scope)
         found = scope[VISITOR] = await self._who(scope)
-        signed_in = None if scope["path"] in _BEFORE_LOGIN else found
-        visitor = signed_in if isinstance(signed_in, Visitor) else None
+        known = found if isinstance(found, Visitor) else None
+        belongs_to(scope, known.principal.user_id if known else scope[ADDRESS])
+        before_login = scope["path"] in _BEFORE_LOGIN
+        visitor = None if before_login else known
         taken = await self._quotas.take(scope, visitor)
         if taken is not None and not taken.passed:
             raise RateLimited(await taken.verdict)
+        if isinstance(found, AuthenticationFailed) and not before_login and has_body(scope):
+            raise found
         allowed = None if visitor is None else visitor.scopes
         if allowed is not None and not is_for_anybody(scope["path"]):
             wanted = scope_for(scope["method"], scope["path"])

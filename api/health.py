@@ -4,6 +4,7 @@ import asyncio
 from typing import Any, Literal
 
 from fastapi import APIRouter
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
@@ -94,3 +95,11 @@ async def _examine(probe: Probe) -> tuple[str, dict[str, Any]]:
 async def metrics(scraper: Scraper, ask: Ask) -> Response:  # noqa: ARG001  # who may call
     """What this process observed, in Prometheus' text format."""
     return Response(await ask.observer.page(), media_type=CONTENT_TYPE)
+
+
+def paths_of(router: APIRouter) -> frozenset[str]:
+    """The addresses of a router whose paths have no parameters."""
+    return frozenset(route.path for route in router.routes if isinstance(route, APIRoute))
+
+
+PROBES = paths_of(router)  # answered whatever is under way; not counted, traced or limited

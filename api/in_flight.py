@@ -1,17 +1,21 @@
 """How many requests are under way, and how many of them are worked on: the rest is refused."""
 
 import asyncio
+from collections import Counter
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.health import PROBES
 from api.pressure import TICK_S, AdaptiveLimit
 from api.problems import problem_of
 from api.saga_pressure import SagaPressure, answered
 from payflow.domain.limits import Overloaded
 from payflow.domain.observing import UNOBSERVED, Observer
 
-EXEMPT = ("/health", "/metrics")
+# Of the requests under way one account, or one address that nobody signed in from, has this part.
+# Four accounts can take it all, one cannot; of 600 these are 150, more than a client has at once.
+SHARE = 1 / 4
 _PLACE = "payflow.place"
 
 
@@ -21,8 +25,16 @@ class _Place:
     def __init__(self, door: "InFlight") -> None:
         self._door = door
         self._working = self._here = True
+        self._owner: str | None = None
         door.under_way += 1
         door.working += 1
+
+    def belongs_to(self, owner: str) -> None:
+        """Count it for its owner, or raise ``Overloaded`` when they have their share."""
+        if self._door.of_owner[owner] >= self._door.share:
+            raise Overloaded(of_caller=True)
+        self._owner = owner
+        self._door.of_owner[owner] += 1
 
     def rest(self) -> None:
         """The request waits for what others do, and costs nothing meanwhile."""
@@ -34,6 +46,11 @@ class _Place:
         self.rest()
         self._door.under_way -= self._here
         self._here = False
+        if self._owner is not None:
+            self._door.of_owner[self._owner] -= 1
+            if not self._door.of_owner[self._owner]:
+                del self._door.of_owner[self._owner]
+            self._owner = None
 
 
 class InFlight:
@@ -66,10 +83,12 @@ class InFlight:
         self._observer = observer
         self.under_way = 0
         self.working = 0
+        self.share = max(1, int(at_most * SHARE))
+        self.of_owner: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection of any kind; only HTTP requests are counted."""
-        if scope["type"] != "http" or scope["path"].startswith(EXEMPT):
+        if scope["type"] != "http" or scope["path"] in PROBES:
             await self._app(scope, receive, send)
             return
         self._watch()
@@ -103,6 +122,17 @@ class InFlight:
         self._limit.learn(max(0.0, now - due_at), self.working)
         self._observer.bears(self._limit.now)
         loop.call_at(now + TICK_S, self._tick, loop, now + TICK_S)
+
+
+def belongs_to(scope: Scope, owner: str) -> None:
+    """This request is an account's or an address's, which has a share of those under way.
+
+    Raises:
+        Overloaded: the owner has that many already; the others are not concerned.
+    """
+    place = scope.get(_PLACE)
+    if place is not None:
+        place.belongs_to(owner)
 
 
 def rest(scope: Scope) -> None:

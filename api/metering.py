@@ -3,13 +3,15 @@
 import time
 
 from loguru import logger
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.health import PROBES
 from payflow.domain.observing import Answer, Observer
 
 UNROUTED = "(no route)"  # a path nobody serves is somebody's text: it is no label
+CLIENT_LEFT = 499  # nginx's number for it: no answer was due any more, so nothing went wrong here
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_PROBED = ("/health", "/metrics")
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -29,7 +31,7 @@ class Metering:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        begun, status = time.perf_counter(), 500
+        begun, status = time.perf_counter(), CLIENT_LEFT
 
         async def send_noting_status(message: Message) -> None:
             nonlocal status
@@ -39,6 +41,11 @@ class Metering:
 
         try:
             await self._app(scope, receive, send_noting_status)
+        except ClientDisconnect:
+            pass  # half-way through its body
+        except BaseException:
+            status = 500 if status == CLIENT_LEFT else status
+            raise
         finally:
             method = scope["method"] if scope["method"] in _METHODS else "OTHER"
             answer = Answer(method, route_of(scope), status, time.perf_counter() - begun)
@@ -55,7 +62,7 @@ def _say(answer: Answer) -> None:
     level = "INFO"
     if answer.status >= 500:
         level = "WARNING"
-    elif answer.route.startswith(_PROBED) or (answer.method in _READS and answer.status < 400):
+    elif answer.route in PROBES or (answer.method in _READS and answer.status < 400):
         level = "DEBUG"
     took_ms = answer.seconds * 1_000
     logger.log(level, "{} {} {} {:.1f} ms", answer.method, answer.route, answer.status, took_ms)

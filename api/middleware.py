@@ -52,5 +52,7 @@ class RequestContext:
 
 
 def _request_id(scope: Scope) -> str:
-    given = Headers(scope=scope).get("x-request-id", "")
-    return given if _SAFE_REQUEST_ID.fullmatch(given) else f"req_{ULID()}"
+    given = Headers(scope=scope).getlist("x-request-id")
+    if len(given) == 1 and _SAFE_REQUEST_ID.fullmatch(given[0]):
+        return given[0]
+    return f"req_{ULID()}"

@@ -33,6 +33,12 @@ class Kind:
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "malformed_json": Kind(400, "Malformed JSON", "The body is not JSON."),
+        "malformed_request": Kind(
+            400, "Malformed request", "The request cannot be parsed (RFC 9112)."
+        ),
+        "header_invalid": Kind(
+            400, "Header invalid", "The header authorization may be sent once only."
+        ),
         "idempotency_key_required": Kind(
             400, "Idempotency key required", "Send an Idempotency-Key header."
         ),

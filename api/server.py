@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import uvicorn
 from fastapi import FastAPI
 from loguru import logger
 
 from api.parts import Parts
-from api.protocol import BoundedHead
+from api.protocol import BoundedConnection, Connections
+from api.security_headers import SecurityHeaders
 from payflow.settings import Settings
 
 DRAIN_S = 10  # an answer that waits for a terminal transfer may be cut; the transfer goes on
@@ -32,13 +34,14 @@ async def serve_api(app: FastAPI, settings: Settings, stop: asyncio.Event) -> No
         "proxies whose X-Forwarded-For is believed: {}",
         settings.trusted_proxies or "none; limits count each connection's own address",
     )
+    connections = Connections(SecurityHeaders(settings), settings.proxy_networks)
     server = _Server(
         uvicorn.Config(
             app,
             host=settings.api_host,
             port=settings.api_port,
             loop="none",
-            http=BoundedHead,
+            http=partial(BoundedConnection, connections=connections),  # type: ignore[arg-type]  # it is only called
             ws="none",
             log_config=None,
             access_log=False,

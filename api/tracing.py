@@ -5,9 +5,8 @@ from typing import Any
 
 from fastapi.telemetry import TelemetryConfig
 
+from api.health import PROBES
 from payflow.settings import Settings
-
-_PROBED = ("/health", "/metrics")
 
 
 def traced(settings: Settings) -> TelemetryConfig:
@@ -23,5 +22,4 @@ def traced(settings: Settings) -> TelemetryConfig:
 
 
 def _is_probe(scope: MutableMapping[str, Any]) -> bool:
-    path: str = scope.get("path", "")
-    return path.startswith(_PROBED)
+    return scope.get("path") in PROBES

@@ -102,9 +102,13 @@ class RateLimited(PayflowError):
 
 
 class Overloaded(PayflowError):
-    """More requests are under way in this process than it can answer in good time."""
+    """More requests are under way in this process than it can answer in good time.
+
+    With ``of_caller`` they are the caller's own, beyond their share.
+    """
 
     code = "overloaded"
 
-    def __init__(self) -> None:
-        super().__init__("Too many requests are under way here; try again.")
+    def __init__(self, *, of_caller: bool = False) -> None:
+        whose = "Too many of your requests" if of_caller else "Too many requests"
+        super().__init__(f"{whose} are under way here; try again.")

@@ -40,7 +40,8 @@ BUILD_INFO = Metric(
 )  # fmt: skip
 
 HTTP_REQUESTS = Metric(
-    Kind.COUNTER, "payflow_http_requests_total", "Requests answered, by route template.",
+    Kind.COUNTER, "payflow_http_requests_total",
+    "Requests answered, by route template; status 499 is a client that left before its answer.",
     ("method", "route", "status"),
 )  # fmt: skip
 HTTP_DURATION = Metric(

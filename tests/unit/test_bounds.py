@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -166,3 +167,37 @@ async def test_a_body_is_read_whole_or_refused(monkeypatch: pytest.MonkeyPatch) 
         assert "deeper than 32" in deep.json()["detail"]
         slow = await client.post("/", content=chunks(0, 0.3)())
         assert_problem(slow, 408, "request_timeout")
+
+
+async def read_itself(scope: Scope, receive: Receive, send: Send) -> None:
+    read = 0
+    try:
+        while (message := await receive()).get("more_body"):
+            await asyncio.sleep(0.05)  # its own time, not the client's
+            read += len(message["body"])
+    except HTTPException as refused:
+        await PlainTextResponse(str(read), refused.status_code)(scope, receive, send)
+    else:
+        await PlainTextResponse("whole")(scope, receive, send)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "pause_s", "status"),
+    [(30, 0.0, 200), (2, 0.5, 408), (200, 0.02, 408), (8, 0.06, 200)],
+    ids=["busy itself", "stalled", "dripping", "slow, and fast enough"],
+)
+async def test_a_call_that_reads_for_itself_has_a_least_rate(
+    monkeypatch: pytest.MonkeyPatch, pieces: int, pause_s: float, status: int
+) -> None:
+    monkeypatch.setattr(bounds, "BODY_WITHIN_S", 0.3)
+    monkeypatch.setattr(bounds, "LEAST_BYTES_PER_S", 200)
+
+    async def sent() -> AsyncIterator[bytes]:
+        for _ in range(pieces):
+            await asyncio.sleep(pause_s)
+            yield b" " * (10 if pieces < 200 else 1)
+
+    app = BodyLimit(read_itself, max_bytes=10, by_path={"/large": 1_000})
+    async with client_of(app) as client:
+        answer = await client.post("/large", content=sent())
+    assert answer.status_code == status, answer.text

@@ -108,6 +108,7 @@ def test_every_way_to_fail_is_told_with_its_codes(call: str) -> None:
 def test_a_code_that_no_call_gives_is_not_in_the_table() -> None:
     anywhere = {"route_not_found", "method_not_allowed"} | {
         *("headers_too_large", "request_timeout"),
+        *("header_invalid", "malformed_request"),
     }
     told = {
         code
