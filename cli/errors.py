@@ -1,7 +1,9 @@
 """What the command line says when it cannot go on: one sentence and an exit code."""
 
 import functools
+import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from typing import ParamSpec, TypeVar
 
 import typer
@@ -31,6 +33,7 @@ def told_plainly(command: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        _write_anything()
         try:
             return command(*args, **kwargs)
         except CliError as error:
@@ -38,3 +41,10 @@ def told_plainly(command: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(error.exit_code) from None
 
     return wrapped
+
+
+def _write_anything() -> None:
+    """What the terminal's encoding lacks is written as its escape, and is no error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

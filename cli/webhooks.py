@@ -9,7 +9,11 @@ from pymongo.errors import PyMongoError
 
 from cli.configuration import settings_of_running_stack
 from cli.errors import UNREACHABLE, CliError
+from cli.receipts import money_lines
+from payflow.client.errors import EventInvalid
+from payflow.client.hooks import event_of
 from payflow.domain.errors import Trouble
+from payflow.domain.json_text import printable
 from payflow.domain.webhook_errors import WebhookSecretInvalid
 from payflow.settings import Settings
 from payflow.storage.factory import open_storage
@@ -24,20 +28,32 @@ def verify_message(headers: Sequence[str], body: str, secret: str) -> str:
     """Check a message; ``body`` is a file, or ``-`` for standard input.
 
     Raises:
-        CliError: it is not one the holder of the secret has signed just now; says why.
+        CliError: it is not one the holder of the secret has signed just now, or not the JSON of
+            one event; says why.
     """
-    given = dict(_header(one) for one in headers)
+    given = _headers(headers)
     try:
         key = secret_bytes(secret)
         content = sys.stdin.buffer.read() if body == "-" else Path(body).read_bytes()
         verify(given, content, key, SystemClock().now())
+        event = event_of(content)
     except WebhookSecretInvalid as error:
         raise CliError(str(error)) from None
     except OSError as error:
         raise CliError(f"The body cannot be read: {error.strerror}.") from None
     except SignatureInvalid as error:
         raise CliError(f"Not verified: {error}.") from None
-    return "Verified: the holder of this secret has signed exactly this body."
+    except EventInvalid as error:
+        raise CliError(f"Not verified, though it is signed with this secret: {error}") from None
+    data = event.get("data")
+    transfer = data if isinstance(data, dict) and data.get("object") == "transfer" else None
+    return "\n".join(
+        [
+            "Verified: the holder of this secret has signed exactly this body.",
+            f"  event     {printable(event['type'])}",
+            *(money_lines(transfer) if transfer else ()),
+        ]
+    )
 
 
 async def rotate_keys() -> str:
@@ -72,8 +88,13 @@ async def reseal(settings: Settings) -> tuple[int, str]:
     return len(endpoints), sealer.newest
 
 
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon:
-        raise CliError(f"{text!r} is no header: write NAME:VALUE.")
-    return name.strip(), value.strip()
+def _headers(texts: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in texts:
+        name, colon, value = text.partition(":")
+        if not colon:
+            raise CliError(f"{text!r} is no header: write NAME:VALUE.")
+        if name.strip().lower() in found:
+            raise CliError(f"{name.strip()!r} is there twice: which one was meant?")
+        found[name.strip().lower()] = value.strip()
+    return found

@@ -27,8 +27,10 @@ from payflow.client.answers import (
 )
 from payflow.client.clients import AsyncClient, Client
 from payflow.client.errors import (
+    CallInvalid,
     ClientError,
     Conflict,
+    EventInvalid,
     Forbidden,
     Invalid,
     Missing,
@@ -40,12 +42,14 @@ from payflow.client.errors import (
 )
 from payflow.client.hooks import verified_event
 from payflow.client.retrying import Retries
+from payflow.domain.webhook_errors import WebhookSecretInvalid
 from payflow.webhooks.signing import SignatureInvalid
 
 __all__ = [
     "AsyncClient",
     "Batch",
     "BatchItem",
+    "CallInvalid",
     "Client",
     "ClientError",
     "Conflict",
@@ -54,6 +58,7 @@ __all__ = [
     "EndpointWithSecret",
     "Entry",
     "Event",
+    "EventInvalid",
     "Forbidden",
     "Invalid",
     "Missing",
@@ -70,5 +75,6 @@ __all__ = [
     "Unauthenticated",
     "User",
     "Wallet",
+    "WebhookSecretInvalid",
     "verified_event",
 ]

@@ -3,17 +3,21 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from itertools import count
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
+from urllib.parse import urlsplit
 
 import httpx
 
 from payflow.client import calls
 from payflow.client.answers import Page, Tokens
-from payflow.client.calls import Call
-from payflow.client.errors import Unanswered, problem_of
+from payflow.client.call import Call
+from payflow.client.errors import CallInvalid, Unanswered, problem_of
 from payflow.client.retrying import Outcome, Retries
+from payflow.domain.json_text import printable
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -60,8 +64,8 @@ def _lists_async(
 class Client:
     """A client that waits. ``http`` may bring a transport or a proxy of one's own.
 
-    Each method raises ``ProblemError`` or ``Unanswered``; a lack of funds is neither, but a
-    transfer whose status is ``failed``.
+    Each method raises ``CallInvalid``, ``ProblemError`` or ``Unanswered``; a lack of funds is none
+    of them, but a transfer whose status is ``failed``.
     """
 
     def __init__(
@@ -73,9 +77,9 @@ class Client:
         http: httpx.Client | None = None,
     ) -> None:
         self.token = token
-        self._base_url = base_url.rstrip("/")
+        self._base_url = _base_of(base_url)
         self._retries = retries
-        self._http = http or httpx.Client()
+        self._http = http or httpx.Client(cookies=_no_cookies())
 
     def __enter__(self) -> Self:
         return self
@@ -85,8 +89,11 @@ class Client:
 
     def do(self, call: Call[T]) -> T:
         """Make a call, again and again while that is safe and may help."""
+        arguments = _request(self._base_url, self.token, call)
+        with _building():
+            request = self._http.build_request(**arguments)
         for attempt in count(1):
-            outcome = self._outcome(call)
+            outcome = self._outcome(request)
             pause_s = self._retries.pause_s(call, outcome, attempt)
             if pause_s is None:
                 break
@@ -108,11 +115,11 @@ class Client:
         self.token = tokens["access_token"]
         return tokens
 
-    def _outcome(self, call: Call[Any]) -> Outcome:
+    def _outcome(self, request: httpx.Request) -> Outcome:
         try:
-            return self._http.request(**_request(self._base_url, self.token, call))
-        except httpx.TransportError as error:
-            return error
+            return self._http.send(request)
+        except (httpx.RequestError, ValueError) as error:
+            return _failed(request, error)
 
     register = _asks(calls.register)
     login = _asks(calls.login)
@@ -150,9 +157,9 @@ class AsyncClient:
         http: httpx.AsyncClient | None = None,
     ) -> None:
         self.token = token
-        self._base_url = base_url.rstrip("/")
+        self._base_url = _base_of(base_url)
         self._retries = retries
-        self._http = http or httpx.AsyncClient()
+        self._http = http or httpx.AsyncClient(cookies=_no_cookies())
 
     async def __aenter__(self) -> Self:
         return self
@@ -162,8 +169,11 @@ class AsyncClient:
 
     async def do(self, call: Call[T]) -> T:
         """Make a call, again and again while that is safe and may help."""
+        arguments = _request(self._base_url, self.token, call)
+        with _building():
+            request = self._http.build_request(**arguments)
         for attempt in count(1):
-            outcome = await self._outcome(call)
+            outcome = await self._outcome(request)
             pause_s = self._retries.pause_s(call, outcome, attempt)
             if pause_s is None:
                 break
@@ -186,11 +196,11 @@ class AsyncClient:
         self.token = tokens["access_token"]
         return tokens
 
-    async def _outcome(self, call: Call[Any]) -> Outcome:
+    async def _outcome(self, request: httpx.Request) -> Outcome:
         try:
-            return await self._http.request(**_request(self._base_url, self.token, call))
-        except httpx.TransportError as error:
-            return error
+            return await self._http.send(request)
+        except (httpx.RequestError, ValueError) as error:
+            return _failed(request, error)
 
     register = _asks_async(calls.register)
     login = _asks_async(calls.login)
@@ -216,23 +226,79 @@ class AsyncClient:
     deliveries = _lists_async(calls.deliveries)
 
 
+def _base_of(url: str) -> str:
+    """The address of an API, without a slash at its end.
+
+    Raises:
+        CallInvalid: it is no address that paths can follow.
+    """
+    try:
+        parsed = httpx.URL(url)
+        urlsplit(url)  # refuses half an IPv6 address, which httpx would ask the network for
+    except (httpx.InvalidURL, TypeError, ValueError) as error:
+        raise CallInvalid("base_url", str(error)) from None
+    # relative, it follows the ``base_url`` of one's own ``http``
+    right = not url or (parsed.scheme in ("http", "https") and parsed.host)
+    if not right or parsed.query or parsed.fragment:
+        raise CallInvalid("base_url", "must be an address such as https://pay.example.com")
+    return url.rstrip("/")
+
+
 def _request(base_url: str, token: str, call: Call[Any]) -> dict[str, Any]:
-    """The arguments of httpx for a call."""
+    """The arguments of httpx for a call.
+
+    Raises:
+        CallInvalid: the body is no JSON, or the token is none.
+    """
+    if not (isinstance(token, str) and token.isascii() and token.isprintable()):
+        raise CallInvalid("token", "must be printable ASCII")
     return {
         "method": call.method,
         "url": f"{base_url}{call.path}",
         "params": dict(call.query),
-        "json": call.body,
+        "content": call.content,
         "headers": call.headers | ({"Authorization": f"Bearer {token}"} if token else {}),
         "timeout": call.timeout_s,
     }
 
 
+@contextmanager
+def _building() -> Iterator[None]:
+    """What httpx can make no request of is the caller's mistake."""
+    try:
+        yield
+    except (httpx.InvalidURL, TypeError, ValueError) as error:
+        raise CallInvalid("request", f"cannot be sent: {error}") from error
+
+
+def _no_cookies() -> CookieJar:
+    """The API sets none; one of a proxy's that is no ASCII would break all later requests."""
+    return CookieJar(DefaultCookiePolicy(allowed_domains=()))
+
+
+def _failed(request: httpx.Request, error: httpx.RequestError | ValueError) -> httpx.RequestError:
+    """The error as an outcome, unless it was found before the request was sent.
+
+    Raises:
+        CallInvalid: such as a header of one's own ``http`` that is none.
+    """
+    if not isinstance(error, httpx.RequestError):  # of a header that leads to another request
+        return httpx.RemoteProtocolError(str(error), request=request)
+    is_ours = isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol)
+    if is_ours and error.request is request:  # and not one to which an answer has led
+        raise CallInvalid("request", f"cannot be sent: {error}") from error
+    return error
+
+
 def _result(call: Call[T], outcome: Outcome) -> T:
     """The answer's JSON, or what stands in its place as an error."""
-    if isinstance(outcome, httpx.TransportError):
+    if isinstance(outcome, httpx.RequestError):
         reason = f"{call.method} {call.path}: {outcome or type(outcome).__name__}"
-        raise Unanswered(reason, call.key) from outcome
+        raise Unanswered(printable(reason), call.key) from outcome
     if not outcome.is_success:
         raise problem_of(outcome)
-    return cast(T, outcome.json() if outcome.content else None)
+    try:
+        return cast(T, call.parse(outcome.content))
+    except ValueError as error:
+        reason = f"{call.method} {call.path}: {outcome.status_code}, and the body {error}"
+        raise Unanswered(reason, call.key) from None

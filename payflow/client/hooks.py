@@ -1,11 +1,13 @@
 """For those who receive webhooks: an event, once its signature has been checked."""
 
-import json
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any, cast
 
 from payflow.client.answers import Event
+from payflow.client.errors import EventInvalid
+from payflow.domain.json_text import JsonInvalid, parse_json
 from payflow.webhooks.signing import secret_bytes, verify
 
 
@@ -17,8 +19,23 @@ def verified_event(
     Raises:
         SignatureInvalid: it is not signed with this secret, or not within five minutes of now.
         WebhookSecretInvalid: the secret is not ``whsec_`` and the base64 of 24 to 64 bytes.
+        EventInvalid: it is signed, and is no event, or one that two readers can read differently.
     """
     moment = now or datetime.fromtimestamp(time.time(), UTC)
     verify(headers, body, secret_bytes(secret), moment)
-    event: Event = json.loads(body)
+    return cast(Event, event_of(body))
+
+
+def event_of(body: bytes) -> dict[str, Any]:
+    """The event that the body of a webhook holds.
+
+    Raises:
+        EventInvalid: it holds none, or one that two readers can read differently.
+    """
+    try:
+        event = parse_json(body)
+    except JsonInvalid as error:
+        raise EventInvalid(f"The body {error}.") from None
+    if not isinstance(event, dict) or not isinstance(event.get("type"), str):
+        raise EventInvalid("The body is no event: it has no type.")
     return event

@@ -3,16 +3,18 @@
 import secrets
 import time
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 
 import httpx
 
-from payflow.client.calls import Call
+from payflow.client.call import Call
+from payflow.domain.retry_after import retry_after_s
 
-Outcome = httpx.Response | httpx.TransportError
+Outcome = httpx.Response | httpx.RequestError  # also an answer that cannot be decoded
 
 _TOO_MANY = 429
 _AWAY = frozenset({502, 503, 504})  # 502 and 504 are a proxy's words
+_DOUBLINGS = 60  # of a pause; more of them are no number
 _DICE = secrets.SystemRandom()
 
 
@@ -34,28 +36,21 @@ class Retries:
         """Seconds until the call is made again after its ``attempt``-th (from 1); None: not."""
         if attempt >= self.attempts or not _may_repeat(call, outcome):
             return None
-        jitter_s = _DICE.uniform(
-            0, min(self.longest_pause_s, self.first_pause_s * 2.0 ** (attempt - 1))
-        )
-        asked_s = retry_after_s(outcome) if isinstance(outcome, httpx.Response) else 0.0
+        doubled_s = self.first_pause_s * 2.0 ** min(attempt - 1, _DOUBLINGS)
+        jitter_s = _DICE.uniform(0, min(self.longest_pause_s, doubled_s))
+        asked_s = _asked_s(outcome) if isinstance(outcome, httpx.Response) else 0.0
         return asked_s + jitter_s if asked_s <= self.longest_wait_s else None
 
 
-def retry_after_s(answer: httpx.Response) -> float:
-    """Seconds that ``Retry-After`` asks for (RFC 9110 §10.2.3); 0 when it says nothing."""
-    text = answer.headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, TypeError):
-        return 0.0
+def _asked_s(answer: httpx.Response) -> float:
+    now = datetime.fromtimestamp(time.time(), UTC)
+    return retry_after_s(answer.headers.get("retry-after"), now) or 0.0
 
 
 def _may_repeat(call: Call[object], outcome: Outcome) -> bool:
     if isinstance(outcome, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
         return True  # nothing was sent
-    if isinstance(outcome, httpx.TransportError):
+    if isinstance(outcome, httpx.RequestError):
         return call.repeatable
     if outcome.status_code == _TOO_MANY:
         return True  # refused before it was looked at

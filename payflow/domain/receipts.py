@@ -185,7 +185,7 @@ def examine(
         return [Checked(False, f"It is of a version this program does not know ({VERSION}).")]
     try:
         return _examined(receipt, signed, published)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError):
         return [Checked(False, "It is damaged: parts of a receipt are missing or of another kind.")]
 
 
@@ -237,6 +237,6 @@ def _leaf_checked(receipt: Json, inclusion: Json) -> Checked:
 def _same(top: Json, published: object) -> list[Checked]:
     if published is None:
         return []
-    if published == top:
+    if canonical_json({"root": published}) == canonical_json({"root": top}):  # True is not 1
         return [Checked(True, "It is the root that was published.")]
     return [Checked(False, "It is NOT the root that was published.")]

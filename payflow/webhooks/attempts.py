@@ -4,7 +4,6 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime, timedelta
 
 from loguru import logger
@@ -80,8 +79,12 @@ class DeliveryAttempts:
         sending = asyncio.create_task(self._send(turn))
         try:
             while not (await asyncio.wait({sending}, timeout=HOLD_EVERY_S))[0]:
-                with suppress(Trouble):  # then nobody else can take it either
+                try:
                     await self._records.hold(turn)
+                except Trouble:
+                    continue  # then no other process can take it either
+                except Exception:  # what the subscriber answers is to be on record all the same
+                    logger.exception("the turn of delivery {} was not held", turn.delivery.id)
             return sending.result()
         finally:
             sending.cancel()

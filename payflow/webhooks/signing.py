@@ -67,13 +67,16 @@ def verify(headers: Mapping[str, str], body: bytes, key: bytes, now: datetime) -
     """Check a message.
 
     Raises:
-        SignatureInvalid: a header is missing or malformed, the time is off by more than five
-            minutes, or no signature is that of the key.
+        SignatureInvalid: a header is missing, malformed or there twice, the time is off by more
+            than five minutes, or no signature is that of the key.
     """
-    given = {name.lower(): value for name, value in headers.items()}
-    missing = [n for n in (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER) if not given.get(n)]
-    if missing:
-        raise SignatureInvalid(f"the header {missing[0]} is missing")
+    sent = [(name.lower(), value) for name, value in headers.items()]
+    given = dict(sent)
+    for name in (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER):
+        if not given.get(name):
+            raise SignatureInvalid(f"the header {name} is missing")
+        if sum(one == name for one, _ in sent) > 1:
+            raise SignatureInvalid(f"the header {name} is there twice")
     timestamp = given[TIMESTAMP_HEADER]
     if not _SECONDS.fullmatch(timestamp):
         raise SignatureInvalid(f"{TIMESTAMP_HEADER} is not a number of seconds")

@@ -2,6 +2,9 @@
 
 import copy
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -187,7 +190,14 @@ def test_the_command_line_checks_a_receipt(tmp_path: Path) -> None:
     code, said = run(receipt, "--keys", keys, "--root", root)
     assert code == 0
     assert said.count("✓") == 4
-    assert said.endswith("Verified.\n")
+    transfer = RECEIPT["transfer"]
+    assert said.splitlines()[-5:] == [
+        f"  transfer  {transfer['id']}, {transfer['status']}",
+        f"  amount    {transfer['amount']} {transfer['currency']} (minor units)",
+        f"  from      {transfer['source_wallet_id']}",
+        f"  to        {transfer['destination_wallet_id']}",
+        "Verified.",
+    ]
     Path(receipt).write_text(json.dumps({**RECEIPT, "available_after": "now"}))
     code, said = run(receipt, "--keys", keys)
     assert code == 1
@@ -205,7 +215,88 @@ def test_what_the_command_line_cannot_read_is_told_apart(tmp_path: Path) -> None
     keys.write_text(json.dumps({"keys": KEYS.public}))
     receipt.write_text("{")
     assert run(str(receipt), "--keys", str(keys)) == (2, f"{receipt} is not JSON.\n")
+    receipt.write_bytes(b"\xff\xfe")
+    assert run(str(receipt), "--keys", str(keys)) == (2, f"{receipt} is not JSON.\n")
     code, said = run(str(tmp_path / "none"), "--keys", str(keys))
     assert (code, "cannot be read" in said) == (2, True)
     code, said = run(str(receipt))
     assert (code, "--secret and --header, or a receipt's --keys" in said) == (2, True)
+
+
+def doubled(thing: Any, name: str) -> str:
+    """The JSON with a name twice: first another value, then the one that was signed."""
+    text, quoted = json.dumps(thing), json.dumps(name)
+    assert quoted in text
+    return text.replace(f"{quoted}: ", f"{quoted}: 1, {quoted}: ", 1)
+
+
+def test_a_file_that_names_something_twice_is_not_verified(tmp_path: Path) -> None:
+    right = {
+        "receipt": RECEIPT,
+        "keys": {"keys": KEYS.public},
+        "root": RECEIPT["inclusion"]["root"],
+    }
+    twice = {"receipt": "amount", "keys": "kid", "root": "leaves"}
+    receipt, keys, root = (str(tmp_path / name) for name in right)
+    for name, thing in right.items():
+        (tmp_path / name).write_text(json.dumps(thing))
+    assert run(receipt, "--keys", keys, "--root", root)[0] == 0
+    for name, field in twice.items():
+        (tmp_path / name).write_text(doubled(right[name], field))
+        code, said = run(receipt, "--keys", keys, "--root", root)
+        assert (code, said) == (2, f"{tmp_path / name} names '{field}' twice in one object.\n")
+        (tmp_path / name).write_text(json.dumps(right[name]))
+
+
+def test_a_published_root_of_another_type_is_another(tmp_path: Path) -> None:
+    root = RECEIPT["inclusion"]["root"]
+    assert holds(RECEIPT, root)
+    assert not holds(RECEIPT, {**root, "version": True})
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+        max_leaves=5,
+    ),
+    st.data(),
+)
+def test_a_damaged_receipt_is_told_in_words_and_never_raises(value: Any, data: Any) -> None:
+    damaged = json.loads(json.dumps(RECEIPT))
+    part = damaged
+    while True:
+        name = data.draw(
+            st.sampled_from(sorted(part) if isinstance(part, dict) else range(len(part)))
+        )
+        if not isinstance(part[name], dict | list) or not part[name] or data.draw(st.booleans()):
+            break
+        part = part[name]
+    part[name] = value
+    for one in examine(damaged, KEYS.holds, damaged.get("inclusion")):
+        assert isinstance(one.words, str)
+
+
+def test_what_a_receipt_says_cannot_change_the_terminal(tmp_path: Path) -> None:
+    receipt, keys = tmp_path / "receipt", tmp_path / "keys"
+    keys.write_text(json.dumps({"keys": KEYS.public}))
+    odd = {**RECEIPT["transfer"], "id": "trf_1\n✓ Verified.\x1b[2J"}
+    receipt.write_text(json.dumps({**RECEIPT, "transfer": odd}))
+    code, said = run(str(receipt), "--keys", str(keys))
+    assert code == 1
+    assert r"trf_1\n✓ Verified.\x1b[2J, " in said
+
+
+def test_a_terminal_that_lacks_a_sign_gets_its_escape(tmp_path: Path) -> None:
+    (tmp_path / "receipt").write_text(json.dumps(RECEIPT))
+    (tmp_path / "keys").write_text(json.dumps({"keys": KEYS.public}))
+    words = ["verify", str(tmp_path / "receipt"), "--keys", str(tmp_path / "keys")]
+    done = subprocess.run(
+        [sys.executable, "-m", "cli.main", *words],
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(rb"\u2713 The receipt of")
