@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError
 
 from payflow.domain.attempts import Lane
 from payflow.domain.ledger import Leg, LegRequest, SettledOutside, StepAnswer, Tombstone
 from payflow.domain.ports import Books, Origin
+from payflow.domain.repair_ports import Repairs
 from payflow.domain.transfers import TransferStatus
 
 
@@ -40,8 +42,9 @@ class Parking:
 class LedgerActivities:
     """Debit, credit, refund and post, and what an operator's verbs need beside them."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: Books, repairs: Repairs) -> None:
         self._books = books
+        self._repairs = repairs
 
     @activity.defn
     async def debit(self, step: Step) -> StepAnswer:
@@ -65,15 +68,23 @@ class LedgerActivities:
 
     @activity.defn
     async def settle(self, settlement: Settlement) -> StepAnswer:
-        """Find what a step in doubt did, or make sure that it never does."""
-        return await self._take(
-            LegRequest(
-                settlement.transfer_id,
-                settlement.leg,
-                settlement.tombstone,
-                outside=settlement.outside,
-            )
+        """Find what a step in doubt did, or make sure that it never does.
+
+        A program with access to Temporal can schedule this from a workflow of its own, so the act
+        it goes back to is read from the database and not believed.
+        """
+        leg = LegRequest(
+            settlement.transfer_id,
+            settlement.leg,
+            settlement.tombstone,
+            outside=settlement.outside,
         )
+        if not await self._repairs.authorizes(leg):
+            raise ApplicationError(
+                f"no act on record allows this settlement of {leg.key}",
+                type="act_not_recorded",
+            )
+        return await self._take(leg)
 
     @activity.defn
     async def park(self, parking: Parking) -> None:

@@ -8,7 +8,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from payflow.domain.errors import Conflict, IllegalMove, NotFound
-from payflow.domain.repair_ports import Repairs
+from payflow.domain.repair_ports import ActionProofs, Repairs
 from payflow.domain.repairs import Act, Begun, PlannedEntry, Resolve, Verb
 
 T = TypeVar("T")
@@ -34,13 +34,17 @@ class Finished:
 class RepairActivities:
     """Acts on record; each may run any number of times."""
 
-    def __init__(self, repairs: Repairs) -> None:
+    def __init__(self, repairs: Repairs, proofs: ActionProofs) -> None:
         self._repairs = repairs
+        self._proofs = proofs
 
     @activity.defn
     async def begin_act(self, act: Act) -> Begun:
-        """Write the act down before it is done, or refuse it."""
-        return await _or_refused(self._repairs.begin(act))
+        """Write the act down before it is done, or refuse it.
+
+        The proof is checked here and not in the workflow, so that no key is ever there.
+        """
+        return await _or_refused(self._repairs.begin(act, proven=self._proofs.holds(act)))
 
     @activity.defn
     async def finish_act(self, finished: Finished) -> None:

@@ -11,9 +11,11 @@ from typing import Any, TypeVar
 
 from loguru import logger
 from temporalio.client import Client
+from temporalio.worker import Worker
 
 from cli.observed import observed
 from cli.standstill import standstill_told
+from payflow.auth.action_proofs import load_action_proofs
 from payflow.auth.statements import load_statement_keys
 from payflow.proof.receipts import Receipts
 from payflow.settings import Settings
@@ -58,7 +60,7 @@ async def run_worker(settings: Settings) -> None:
         couriers = TemporalCouriers(sagas)
         async with (
             open_attempts(settings, storage, couriers) as attempts,
-            transfer_worker(client, storage, sagas, in_threads=settings.crash_points),
+            _transfers(client, settings, storage, sagas),
             webhook_worker(client, attempts),
             maintenance_worker(client, settings, storage),
         ):
@@ -126,9 +128,17 @@ def _sagas_over(client: Client, settings: Settings, storage: Storage) -> Tempora
     return TemporalSagas(
         client,
         park_after_s=settings.park_after_s,
+        proofs=load_action_proofs(settings),
         links=Links(settings.public_url.rstrip("/"), settings.runbook_url),
         now_s=lambda: storage.clock.now().timestamp(),
     )
+
+
+def _transfers(
+    client: Client, settings: Settings, storage: Storage, sagas: TemporalSagas
+) -> Worker:
+    proofs = load_action_proofs(settings)
+    return transfer_worker(client, storage, sagas, proofs, in_threads=settings.crash_points)
 
 
 async def _serve(
@@ -196,7 +206,7 @@ async def _work_beside_the_api(
         return
     async with (
         open_attempts(settings, storage, TemporalCouriers(sagas)) as attempts,
-        transfer_worker(client, storage, sagas, in_threads=settings.crash_points),
+        _transfers(client, settings, storage, sagas),
         webhook_worker(client, attempts),
         maintenance_worker(client, settings, storage),
     ):

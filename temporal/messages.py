@@ -29,12 +29,15 @@ class OperatorOrder:
 
     ``dry_run``: do nothing, and say what it would post. ``until``: seconds since 1970, after which
     whoever asked has been told that nobody listens, and the verb is refused; 0 for no such time.
+    ``proof``: the API's, which authenticates the operator. Without it ``operator`` is a claim, and
+    the actor on record is ``temporal``.
     """
 
     operator: str = ""
     reason: str = ""
     dry_run: bool = False
     until: float = 0.0
+    proof: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class ResolveOrder:
     evidence: str = ""
     dry_run: bool = False
     until: float = 0.0
+    proof: str = ""
 
 
 @dataclass(frozen=True, slots=True)

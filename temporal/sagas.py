@@ -29,7 +29,8 @@ from payflow.domain.errors import (
     WorkflowCannotRun,
 )
 from payflow.domain.repair_errors import VerbRefused
-from payflow.domain.repairs import RepairAnswer, RepairOrder, Verb
+from payflow.domain.repair_ports import ActionProofs
+from payflow.domain.repairs import Act, RepairAnswer, RepairOrder, Verb
 from payflow.domain.transfers import Transfer
 from payflow.observability.context import note
 from temporal import policies
@@ -71,17 +72,22 @@ class _Said:
 
 
 class TemporalSagas:
-    """Starts transfers and batches, and passes operators' verbs on to transfers."""
+    """Starts transfers and batches, and passes operators' verbs on to transfers.
+
+    A process without ``proofs`` vouches for no operator: its verbs are recorded as ``temporal``'s.
+    """
 
     def __init__(
         self,
         client: Client,
         *,
         park_after_s: int,
+        proofs: ActionProofs | None = None,
         links: Links | None = None,
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
+        self._proofs = proofs
         self._now_s = now_s
         self._links = links or Links()
         self._eager = False
@@ -211,7 +217,7 @@ class TemporalSagas:
         try:
             answer: RepairAnswer = await self._client.execute_update_with_start_workflow(
                 order.verb.value,
-                _message(order, now_s),
+                self._message(transfer.id, order, now_s),
                 id=order.act_id or None,
                 start_workflow_operation=start,
                 result_type=RepairAnswer,
@@ -221,6 +227,22 @@ class TemporalSagas:
             await _hear_out(start)
             raise WorkflowCannotRun(transfer.id) from silent
         return answer
+
+    def _message(
+        self, transfer_id: str, order: RepairOrder, now_s: float
+    ) -> OperatorOrder | ResolveOrder:
+        """The verb, which lapses when we have given up on it: Temporal keeps what waits.
+
+        A preview has no proof: it is no act, and its message must not serve as one.
+        """
+        operator, reason, said = order.operator, order.reason, order.resolve
+        until = now_s + policies.VERB_RPC_TIMEOUT.total_seconds()
+        act = Act(order.act_id, transfer_id, order.verb, operator, reason, said, until)
+        proof = self._proofs.prove(act) if self._proofs and not order.dry_run else ""
+        if said is None:
+            return OperatorOrder(operator, reason, order.dry_run, until, proof)
+        resolved = (said.leg, said.outcome, said.evidence)
+        return ResolveOrder(operator, reason, *resolved, order.dry_run, until, proof)
 
     def _story(self, transfer: Transfer) -> TransferStory:
         return TransferStory(transfer_id=transfer.id, park_after_s=self._park_after_s)
@@ -238,17 +260,6 @@ async def _hear_out(start: WithStartWorkflowOperation[Any, Any]) -> None:
     with suppress(Exception):
         async with asyncio.timeout(0):
             await start.workflow_handle()
-
-
-def _message(order: RepairOrder, now_s: float) -> OperatorOrder | ResolveOrder:
-    """The verb, which lapses when we have given up on it: Temporal keeps what waits."""
-    until = now_s + policies.VERB_RPC_TIMEOUT.total_seconds()
-    if order.resolve is None:
-        return OperatorOrder(order.operator, order.reason, order.dry_run, until)
-    said = order.resolve
-    return ResolveOrder(
-        order.operator, order.reason, said.leg, said.outcome, said.evidence, order.dry_run, until
-    )
 
 
 def _time_over_there(failed: WorkflowUpdateFailedError) -> float | None:

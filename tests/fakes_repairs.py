@@ -1,10 +1,11 @@
 """``Repairs`` in memory: the same rules over the books in memory."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from payflow.domain.ledger import Snapshot
+from payflow.auth.action_proofs import HmacActionProofs
+from payflow.domain.ledger import LegRequest, Snapshot
 from payflow.domain.repair_errors import OperatorUnknown, SecondOperatorRequired
 from payflow.domain.repairs import (
     APPROVAL_LAPSES_AFTER,
@@ -17,6 +18,8 @@ from payflow.domain.repairs import (
     plan,
 )
 from tests.fakes import InMemoryBooks
+
+PROOFS = HmacActionProofs({"a test's": b"0" * 32})
 
 OPERATORS = {
     "usr_OPERATOR": "usr_OPERATOR",
@@ -44,20 +47,23 @@ class InMemoryRepairs:
         self.acts: dict[str, Kept] = {}
         self.away = False
 
-    async def begin(self, act: Act) -> Begun:
+    async def begin(self, act: Act, *, proven: bool) -> Begun:
         if self.away:
             raise ConnectionError("the books are away")
+        if not proven:
+            act = replace(act, id=f"act_{act.transfer_id}:{act.id}")
         kept = self.acts.get(act.id)
         if kept is None:
-            operator = TEMPORAL if act.by_cancellation else OPERATORS.get(act.operator)
-            if operator is None:
+            named = OPERATORS.get(act.operator) if act.operator else ""
+            if named is None:
                 raise OperatorUnknown(act.operator)
-            kept = Kept(act, operator, self._books.clock.now())
+            act = replace(act, operator=named)
+            kept = Kept(act, named if proven else TEMPORAL, self._books.clock.now())
             if act.resolve is not None:
                 self._approve(kept)
             self.acts[act.id] = kept
         waits = kept.outcome in ("approval_pending", "approved", "lapsed")
-        return Begun(kept.operator, waits, kept.proposed_by)
+        return Begun(act.id, kept.operator, waits, kept.proposed_by)
 
     def _approve(self, new: Kept) -> None:
         oldest = self._books.clock.now() - APPROVAL_LAPSES_AFTER
@@ -69,14 +75,21 @@ class InMemoryRepairs:
             and one.act.resolve == new.act.resolve
             and one.at >= oldest
         ]
-        others = [one for one in same if one.operator != new.operator]
-        if others:
-            others[0].outcome = "approved"
-            new.proposed_by = others[0].operator
-        elif same:
+        own = any(new.operator in (one.operator, one.act.operator) for one in same)
+        if not same:
+            new.outcome = "approval_pending"
+        elif own or new.operator == TEMPORAL:
             raise SecondOperatorRequired(new.act.transfer_id)
         else:
-            new.outcome = "approval_pending"
+            same[0].outcome = "approved"
+            new.proposed_by = same[0].operator
+
+    async def authorizes(self, leg: LegRequest) -> bool:
+        actor = leg.outside.approved_by if leg.outside else leg.tombstone and leg.tombstone.actor
+        return any(
+            kept.operator == actor and kept.act.verb in (Verb.REFUND, Verb.RESOLVE)
+            for kept in self.acts.values()
+        )
 
     async def finish(self, act_id: str, outcome: str) -> None:
         self.acts[act_id].outcome = outcome

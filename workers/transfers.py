@@ -7,6 +7,7 @@ from activities.batches import BatchActivities
 from activities.ledger import LedgerActivities
 from activities.repairs import RepairActivities
 from payflow.domain.ports import Sagas
+from payflow.domain.repair_ports import ActionProofs
 from payflow.storage.factory import Storage
 from temporal.names import TRANSFERS_QUEUE
 from workers.built import worker
@@ -18,7 +19,12 @@ LEGS_AT_ONCE = 500  # what the posting engine groups from; the rest waits in Tem
 
 
 def transfer_worker(
-    client: Client, storage: Storage, sagas: Sagas, *, in_threads: bool = False
+    client: Client,
+    storage: Storage,
+    sagas: Sagas,
+    proofs: ActionProofs,
+    *,
+    in_threads: bool = False,
 ) -> Worker:
     """The worker of the transfers' queue.
 
@@ -32,8 +38,8 @@ def transfer_worker(
         task_queue=TRANSFERS_QUEUE,
         workflows=[TransferWorkflow, BatchWorkflow],
         activities=[
-            *LedgerActivities(storage.books).all(),
-            *RepairActivities(storage.repairs).all(),
+            *LedgerActivities(storage.books, storage.repairs).all(),
+            *RepairActivities(storage.repairs, proofs).all(),
             *BatchActivities(storage.books, storage.batch_work, sagas).all(),
         ],
         debug_mode=not in_threads,

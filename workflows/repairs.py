@@ -15,7 +15,6 @@ with workflow.unsafe.imports_passed_through():
     from payflow.domain.ledger import Leg, SettledOutside
     from payflow.domain.repair_errors import LegNotPending, TransferPaused
     from payflow.domain.repairs import (
-        TEMPORAL,
         Act,
         Begun,
         RepairAnswer,
@@ -72,7 +71,7 @@ class Repairs:
                 await self._wait(lambda: self.steps.pending is not pending)
             return self._ending or PENDING
 
-        return await self._act(Verb.RETRY, order, do)
+        return await self._done(Verb.RETRY, order, do)
 
     @retry.validator
     def check_retry(self, order: OperatorOrder) -> None:
@@ -90,7 +89,7 @@ class Repairs:
         async def do(begun: Begun) -> str:
             return await self._give_back(begun.operator, order.reason)
 
-        return await self._act(Verb.REFUND, order, do)
+        return await self._done(Verb.REFUND, order, do)
 
     @refund.validator
     def check_refund(self, order: OperatorOrder) -> None:
@@ -113,7 +112,7 @@ class Repairs:
             self.steps.settle_outside(resolve.leg, outside)
             return await self._how_it_ends()
 
-        return await self._act(Verb.RESOLVE, order, do, resolve)
+        return await self._done(Verb.RESOLVE, order, do, resolve)
 
     @resolve.validator
     def check_resolve(self, order: ResolveOrder) -> None:
@@ -132,7 +131,7 @@ class Repairs:
                 self.steps.hold(begun.operator, order.reason)
             return "paused"
 
-        return await self._act(Verb.PAUSE, order, do)
+        return await self._done(Verb.PAUSE, order, do)
 
     @pause.validator
     def check_pause(self, order: OperatorOrder) -> None:
@@ -147,7 +146,7 @@ class Repairs:
             self.steps.release()
             return "running"
 
-        return await self._act(Verb.RESUME, order, do)
+        return await self._done(Verb.RESUME, order, do)
 
     @resume.validator
     def check_resume(self, order: OperatorOrder) -> None:
@@ -158,7 +157,7 @@ class Repairs:
         """
         self._check_open(replace(order, until=0.0))
 
-    async def _act(
+    async def _done(
         self,
         verb: Verb,
         order: OperatorOrder | ResolveOrder,
@@ -169,22 +168,32 @@ class Repairs:
             look = Look(verb, self._transfer_id, resolve)
             entries = await _ask(RepairActivities.preview, look, f"See what {verb} would post")
             return RepairAnswer("preview", tuple(entries))
-        act = Act(self._act_id(), self._transfer_id, verb, order.operator, order.reason, resolve)
-        begun = await _ask(RepairActivities.begin_act, act, f"Write down the {verb} before it")
+        begun = await self._begin(self._act(verb, order, resolve))
         if begun.awaits_approval:
             return RepairAnswer("approval_pending")
         outcome = await do(begun)
         if outcome == PENDING:
-            self._owed.append(act.id)
+            self._owed.append(begun.act_id)
         else:
-            await self._finish(act.id, outcome)
+            await self._finish(begun.act_id, outcome)
         return RepairAnswer(outcome)
 
-    def _act_id(self) -> str:
-        """The Update's own id: applied again by a reset, it is the same act."""
+    def _act(self, verb: Verb, order: OperatorOrder | ResolveOrder, resolve: Resolve | None) -> Act:
+        """The act under the Update's own id: applied again by a reset, it is the same act."""
         update = workflow.current_update_info()
-        own = update.id if update else ""
-        return own if own.startswith("act_") else f"act_{self._transfer_id}:{own}"
+        return Act(
+            update.id if update else "",
+            self._transfer_id,
+            verb,
+            order.operator,
+            order.reason,
+            resolve,
+            order.until,
+            order.proof,
+        )
+
+    async def _begin(self, act: Act) -> Begun:
+        return await _ask(RepairActivities.begin_act, act, f"Write down the {act.verb} before it")
 
     async def _give_back(self, operator: str, reason: str) -> str:
         self.steps.send_home(tombstone_of(operator, reason))
@@ -206,14 +215,14 @@ class Repairs:
 
     async def _refund_for_temporal(self) -> None:
         reason = "cancellation requested in Temporal"
-        act_id = f"act_{workflow.info().run_id}:cancelled"
-        act = Act(act_id, self._transfer_id, Verb.REFUND, TEMPORAL, reason, by_cancellation=True)
+        act_id = f"{workflow.info().run_id}:cancelled"
+        act = Act(act_id, self._transfer_id, Verb.REFUND, "", reason)
         while True:  # nobody would ask again
             with suppress(ApplicationError, ActivityError):
-                await _ask(RepairActivities.begin_act, act, "Write down the cancellation")
+                begun = await self._begin(act)
                 break
-        self._owed.append(act_id)
-        self.steps.send_home(tombstone_of(TEMPORAL, reason))
+        self._owed.append(begun.act_id)
+        self.steps.send_home(tombstone_of(begun.operator, reason))
 
     def _all_is_said(self) -> bool:
         cancelling = self._cancelling is not None and not self._cancelling.done()

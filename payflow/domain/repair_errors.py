@@ -1,7 +1,8 @@
 """Why an operator's verb is refused; nothing was done then.
 
 Conflict
-└── TransferPaused, LegNotPending, SecondOperatorRequired, OperatorUnknown, VerbRefused
+├── TransferPaused, LegNotPending, SecondOperatorRequired, OperatorUnknown, ActIdReused
+└── VerbRefused
 """
 
 from payflow.domain.errors import Conflict
@@ -27,14 +28,14 @@ class LegNotPending(Conflict):
 
 
 class SecondOperatorRequired(Conflict):
-    """Who proposed it asks again; somebody else has to agree."""
+    """This is proposed already, and this caller cannot approve it."""
 
     code = "second_operator_required"
 
     def __init__(self, transfer_id: str) -> None:
         super().__init__(
-            f"You have proposed this for transfer {transfer_id}; another operator must approve it "
-            "by the same call."
+            f"This is proposed for transfer {transfer_id}; another operator must approve it by the "
+            "same call to the PayFlow API or `payflow transfers resolve`."
         )
 
 
@@ -48,6 +49,15 @@ class OperatorUnknown(Conflict):
             f"There is no active operator {named!r}: give the id, or the email address you sign "
             "in to PayFlow with."
         )
+
+
+class ActIdReused(Conflict):
+    """The id of an Update is that of another act on record."""
+
+    code = "act_id_reused"
+
+    def __init__(self, act_id: str) -> None:
+        super().__init__(f"Another action is recorded as {act_id}; send yours with a new id.")
 
 
 class VerbRefused(Conflict):

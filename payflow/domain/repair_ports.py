@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from payflow.domain.ledger import LegRequest
 from payflow.domain.repairs import Act, Begun, PlannedEntry, Resolve, Verb
 
 
@@ -30,17 +31,41 @@ class AuditLog(Protocol):
         ...
 
 
+class ActionProofs(Protocol):
+    """Proofs that the API, which authenticates operators, asks for an act."""
+
+    def prove(self, act: Act) -> str:
+        """The proof of this act: of every field of it."""
+        ...
+
+    def holds(self, act: Act) -> bool:
+        """Whether ``act.proof`` is the proof of exactly this act; a missing one is not."""
+        ...
+
+
 class Repairs(Protocol):
     """Operators' acts on transfers, on record before they are done."""
 
-    async def begin(self, act: Act) -> Begun:
+    async def begin(self, act: Act, *, proven: bool) -> Begun:
         """Write the act down, in the audit log and with the transfer's own; once for one id.
 
-        A ``resolve`` is a proposal at first; the same from another operator within a day
-        approves it.
+        ``proven``: the API vouches for the operator. An act that is not proven is recorded with
+        the actor ``temporal`` and under an id of its own; the operator it names is a claim.
+
+        A ``resolve`` is a proposal at first. The same from another operator within a day approves
+        it, if it is proven, and if an operator who proposed it is one still.
 
         Raises:
             OperatorUnknown, SecondOperatorRequired: refused, which is in the audit log as well.
+            ActIdReused: another act has this id.
+        """
+        ...
+
+    async def authorizes(self, leg: LegRequest) -> bool:
+        """Whether an act on record allows what the request would write in place of the leg.
+
+        A tombstone needs a ``refund`` or a ``resolve`` by its actor, a settlement outside a
+        ``resolve`` by both of its operators, each with the same reason and evidence.
         """
         ...
 

@@ -21,7 +21,9 @@ from payflow.domain.repair_errors import LegNotPending
 from payflow.domain.transfers import FailureCode, Transfer
 
 APPROVAL_LAPSES_AFTER = timedelta(hours=24)
-TEMPORAL = "temporal"  # who cancels a workflow in Temporal's UI: nobody says their name there
+# The actor of an action that came through Temporal without the API's proof: Temporal does not
+# authenticate the sender of an Update, so the operator it names is a claim.
+TEMPORAL = "temporal"
 
 
 class Verb(StrEnum):
@@ -113,7 +115,10 @@ class RepairAnswer:
 class Act:
     """An operator's act on a transfer, as it is to be written down before it is done.
 
-    ``operator``: an id or an email address. ``by_cancellation``: Temporal's own *Cancel*.
+    ``id``: the Update's. ``operator``: an id or an email address, empty for Temporal's own
+    *Cancel*. ``until``: as in the Update, seconds since 1970. ``proof``: what the API, which
+    authenticates operators, adds to an Update that it sends (``ActionProofs``); empty in all
+    others.
     """
 
     id: str
@@ -122,16 +127,33 @@ class Act:
     operator: str
     reason: str
     resolve: Resolve | None = None
-    by_cancellation: bool = False
+    until: float = 0.0
+    proof: str = ""
+
+    def proven(self) -> dict[str, str | float]:
+        """Every field that the proof vouches for: all but the proof itself."""
+        return {
+            "id": self.id,
+            "transfer_id": self.transfer_id,
+            "verb": self.verb.value,
+            "operator": self.operator,
+            "reason": self.reason,
+            "leg": self.resolve.leg.value if self.resolve else "",
+            "outcome": self.resolve.outcome.value if self.resolve else "",
+            "evidence": self.resolve.evidence if self.resolve else "",
+            "until": float(self.until),
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """An act that is on record. ``operator`` is an id; ``proposed_by`` another's, once both agree.
+    """An act that is on record, under ``act_id``.
 
+    ``operator`` is an id, or ``temporal``; ``proposed_by`` another's, once both agree.
     ``awaits_approval``: it is a proposal, and moves nothing.
     """
 
+    act_id: str
     operator: str
     awaits_approval: bool = False
     proposed_by: str | None = None

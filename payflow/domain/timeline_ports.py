@@ -43,6 +43,7 @@ class ActOnTransfer:
     """What an operator did to a transfer: who, why, and what came of it.
 
     ``about``: what the verb was said of, such as a leg, how it was resolved, and the evidence.
+    ``claimed``: the operator whom an act of ``temporal`` named; not authenticated.
     """
 
     at: datetime
@@ -52,6 +53,7 @@ class ActOnTransfer:
     outcome: str
     approved_by: str | None = None
     about: str | None = None
+    claimed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

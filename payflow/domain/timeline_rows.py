@@ -220,7 +220,8 @@ def _acts(record: TimelineRecord, viewer: Principal) -> Iterator[Row]:
     for act in [*acts, *_acts_of_the_journal(record.journal, acts)]:
         about = f" {act.about}" if act.about else ""
         approved = f", approved by {act.approved_by}" if act.approved_by else ""
-        whole = f"{act.verb}{about}: {act.reason}{approved}"
+        claimed = f", sent through Temporal as {act.claimed} (not verified)" if act.claimed else ""
+        whole = f"{act.verb}{about}: {act.reason}{approved}{claimed}"
         yield Row(
             at=act.at,
             kind=RowKind.OPERATOR,

@@ -333,12 +333,14 @@ class OperatorActDocument(StoredDocument):
 
     ``outcome`` is ``begun`` until what came of it is known. A ``resolve`` is first
     ``approval_pending``, then ``approved`` (``approved_by``) or ``lapsed``; the second operator's
-    act names it in ``approval_of``.
+    act names it in ``approval_of``. An act without the API's proof is ``temporal``'s; whom it
+    named is ``claimed_operator``.
     """
 
     transfer_id: str
     verb: str
     operator: str
+    claimed_operator: str | None = None
     reason: str
     at: datetime
     outcome: str

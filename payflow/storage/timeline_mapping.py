@@ -93,6 +93,7 @@ def to_act(fields: Fields) -> ActOnTransfer:
         outcome=str(fields.get("outcome") or ""),
         approved_by=fields.get("approved_by"),
         about=" ".join(str(fields[name]) for name in _ABOUT if fields.get(name)) or None,
+        claimed=fields.get("claimed_operator"),
     )
 
 
@@ -104,4 +105,5 @@ def audited(fields: Fields) -> ActOnTransfer:
         operator=fields["actor_id"],
         reason=fields["reason"],
         outcome=fields["outcome"],
+        claimed=(fields.get("facts") or {}).get("claimed_operator"),
     )

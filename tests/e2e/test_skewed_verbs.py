@@ -5,6 +5,7 @@ import time
 import pytest
 
 from cli.stack import EmbeddedStack
+from payflow.auth.action_proofs import load_action_proofs
 from payflow.domain.repairs import RepairOrder, Verb
 from payflow.settings import Settings
 from payflow.storage.mapping import to_transfer
@@ -27,9 +28,12 @@ async def test_verbs_reach_their_saga_from_a_clock_two_hours_off(
     found = await database.transfers.find_one({"_id": sent["id"]})
     assert found is not None
     client = await connect(Settings(temporal_address=stack.addresses.temporal_address))
+    proofs = load_action_proofs(Settings(data_dir=stack.data_dir))
 
     async def said(verb: Verb, wrong_s: float) -> str:
-        sagas = TemporalSagas(client, park_after_s=10, now_s=lambda: time.time() + wrong_s)
+        sagas = TemporalSagas(
+            client, park_after_s=10, proofs=proofs, now_s=lambda: time.time() + wrong_s
+        )
         act_id = f"act_{sent['id']}{verb}{wrong_s}"
         order = RepairOrder(verb, operator.user_id, "a clock is wrong", act_id)
         return (await sagas.repair(to_transfer(found), order)).outcome
@@ -40,3 +44,5 @@ async def test_verbs_reach_their_saga_from_a_clock_two_hours_off(
     await bank.end_rehearsal(operator)
     assert await said(Verb.RESUME, -7_200) == "running"
     assert (await bank.ended(alice, sent["id"]))["status"] == "completed"
+    acts = await database.operator_acts.find({"transfer_id": sent["id"]}).to_list()
+    assert [act["operator"] for act in acts] == [operator.user_id] * 4

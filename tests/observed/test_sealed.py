@@ -21,6 +21,7 @@ from temporal.names import REFUND_UPDATE
 from tests.e2e.bank import Bank, Person, new_key, order
 from tests.e2e.pages import read_pages
 from tests.fakes import TRANSFER, TroubledBooks, books_of_two
+from tests.fakes_repairs import InMemoryRepairs
 from tests.observed.conftest import KEYS, ORIGIN, settings_of
 from workflows.transfer import TransferWorkflow
 
@@ -68,7 +69,7 @@ async def story_with_errors(client: Client, words: str) -> None:
     trouble = TroubledBooks(books)
     trouble.before[Leg.DEBIT] = [ConnectionError(words) for _ in range(5)]
     queue = f"sealed-{secrets.token_hex(4)}"
-    activities = LedgerActivities(trouble).all()
+    activities = LedgerActivities(trouble, InMemoryRepairs(books)).all()
     async with Worker(
         client, task_queue=queue, workflows=[TransferWorkflow], activities=activities
     ):

@@ -71,6 +71,7 @@ async def test_operators_find_and_repair_sagas_in_the_browser(stuck: Stuck, ui: 
     assert (ended["status"], ended["needs_attention"]) == ("completed", False)
     act = await stuck.database.operator_acts.find_one({"transfer_id": post["id"]})
     assert act is not None
-    assert (act["verb"], act["reason"]) == ("retry", ORDER["reason"])
+    assert (act["operator"], act["verb"], act["reason"]) == ("temporal", "retry", ORDER["reason"])
+    assert act["claimed_operator"] == stuck.second.user_id
     await listed(ui, PARKED, refund)
     await check_the_books(stuck.database)

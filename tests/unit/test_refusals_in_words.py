@@ -52,8 +52,10 @@ def told() -> dict[e.PayflowError, str]:
         ): "Transfer trf_1 does not wait for its credit: it waits for its post.",
         r.LegNotPending("trf_1", "credit", None): "Transfer trf_1 does not wait for its credit: it "
         "waits for nothing.",
-        r.SecondOperatorRequired("trf_1"): "You have proposed this for transfer trf_1; another "
-        "operator must approve it by the same call.",
+        r.SecondOperatorRequired("trf_1"): "This is proposed for transfer trf_1; another "
+        "operator must approve it by the same call to the PayFlow API or "
+        "`payflow transfers resolve`.",
+        r.ActIdReused("act_1"): "Another action is recorded as act_1; send yours with a new id.",
         r.OperatorUnknown("bob"): "There is no active operator 'bob': give the id, or the email "
         "address you sign in to PayFlow with.",
         r.VerbRefused("some_code", "in words"): "in words",

@@ -20,7 +20,7 @@ from temporal.messages import Ending, TransferStory
 from temporal.names import SEARCH_ATTRIBUTES
 from temporal.search_attributes import add_search_attributes
 from tests.fakes import TRANSFER, InMemoryBooks, TroubledBooks
-from tests.fakes_repairs import InMemoryRepairs
+from tests.fakes_repairs import PROOFS, InMemoryRepairs
 from workflows.transfer import TransferWorkflow
 
 PARK_AFTER_S = 30
@@ -76,7 +76,10 @@ def tell(temporal: WorkflowEnvironment) -> Tell:
             temporal.client,
             task_queue=queue,
             workflows=[TransferWorkflow],
-            activities=[*LedgerActivities(trouble).all(), *RepairActivities(repairs).all()],
+            activities=[
+                *LedgerActivities(trouble, repairs).all(),
+                *RepairActivities(repairs, PROOFS).all(),
+            ],
         ):
             handle = await temporal.client.start_workflow(
                 TransferWorkflow.run,

@@ -1,6 +1,9 @@
 """Operators' verbs as Updates: done once, on record, foreseen, and refused when they must be."""
 
 import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -10,14 +13,17 @@ from temporalio.client import WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 
 from payflow.domain.ledger import Leg, Outcome, Posting
-from payflow.domain.repairs import RepairAnswer
+from payflow.domain.repairs import Act, RepairAnswer, Resolution, Resolve, Verb
 from payflow.domain.transfers import TransferStatus
 from payflow.domain.wallets import WalletStatus
 from temporal.messages import Ending
 from temporal.names import FAILING_STEP, NEEDS_ATTENTION, STATE
 from tests.fakes import ALICE, BOB, TRANSFER, InMemoryBooks, TroubledBooks, books_of_two
+from tests.fakes_repairs import PROOFS
 from tests.workflows.conftest import Saga, Tell
 from tests.workflows.test_transfer_story import balances, outcomes, parked
+
+Send = Callable[..., Awaitable[RepairAnswer]]
 
 WHO = {"operator": "usr_OPERATOR", "reason": "the payer called"}
 OUTSIDE = {"leg": "credit", "outcome": "settled_outside", "evidence": "bank reference 42"}
@@ -25,7 +31,13 @@ NOT_DONE = {"leg": "credit", "outcome": "not_done", "evidence": "the bank says i
 
 
 async def send(saga: Saga, verb: str, **said: Any) -> RepairAnswer:
-    """The verb as JSON, as Temporal's UI sends it."""
+    """The verb as the API sends it: with its proof."""
+    update_id = said.pop("update_id", None) or f"act_{secrets.token_hex(8)}"
+    return await send_raw(saga, verb, **_with_proof(verb, update_id, {**WHO, **said}))
+
+
+async def send_raw(saga: Saga, verb: str, **said: Any) -> RepairAnswer:
+    """The verb as JSON, as Temporal's UI sends it: whoever that is."""
     update_id = said.pop("update_id", None)
     answer: RepairAnswer = await saga.handle.execute_update(
         verb, {**WHO, **said}, id=update_id, result_type=RepairAnswer
@@ -33,10 +45,19 @@ async def send(saga: Saga, verb: str, **said: Any) -> RepairAnswer:
     return answer
 
 
-async def refusal(saga: Saga, verb: str, **said: Any) -> str | None:
+def _with_proof(verb: str, update_id: str, said: dict[str, Any]) -> dict[str, Any]:
+    resolve = None
+    with suppress(KeyError, ValueError):
+        resolve = Resolve(Leg(said["leg"]), Resolution(said["outcome"]), said["evidence"])
+    about = (said["operator"], said["reason"], resolve, said.get("until", 0.0))
+    act = Act(update_id, TRANSFER, Verb(verb), *about)
+    return {**said, "update_id": update_id, "proof": PROOFS.prove(act)}
+
+
+async def refusal(saga: Saga, verb: str, *, as_sent: Send = send, **said: Any) -> str | None:
     """The code of the refusal that must come."""
     with pytest.raises(WorkflowUpdateFailedError) as refused:
-        await send(saga, verb, **said)
+        await as_sent(saga, verb, **said)
     assert isinstance(refused.value.cause, ApplicationError)
     return refused.value.cause.type
 
@@ -135,6 +156,59 @@ async def test_two_operators_settle_a_leg_outside(tell: Tell, leg: Leg) -> None:
     assert balances(books) == (900, 0)
     assert books.transfers[TRANSFER].status.is_terminal
     assert books.transfers[TRANSFER].refunded is (leg is Leg.REFUND)
+
+
+async def test_temporal_proposes_and_never_approves(tell: Tell) -> None:
+    books, trouble = silent(Leg.CREDIT)
+    async with tell(books, trouble) as saga:
+        await parked(saga)
+        proposed = await send_raw(saga, "resolve", **OUTSIDE)
+        assert proposed.outcome == "approval_pending"
+        second = {**OUTSIDE, "operator": "usr_SECOND"}
+        code = await refusal(saga, "resolve", as_sent=send_raw, **second)
+        assert code == "second_operator_required"
+        assert await refusal(saga, "resolve", **OUTSIDE) == "second_operator_required"
+        assert acts(saga) == [("resolve", "temporal", "approval_pending")]
+        assert (await send(saga, "resolve", **second)).outcome == Ending.COMPLETED
+        await saga.ending()
+    outside = next(one.outside for one in books.entries if one.outside)
+    assert (outside.proposed_by, outside.approved_by) == ("temporal", "usr_SECOND")
+
+
+async def test_an_update_whose_proof_is_of_another_is_temporals(tell: Tell) -> None:
+    books, trouble = silent(Leg.CREDIT)
+    async with tell(books, trouble) as saga:
+        await parked(saga)
+        sent = _with_proof("pause", "act_ONE", WHO)
+        await send_raw(saga, "pause", **sent)
+        for number, changed in enumerate(({"operator": "usr_SECOND"}, {"until": 4e9}, {})):
+            await send_raw(saga, "pause", **{**sent, **changed, "update_id": f"act_{number}"})
+        kept = [(one.operator, one.act.operator) for one in saga.repairs.acts.values()]
+        assert kept == [
+            ("usr_OPERATOR", "usr_OPERATOR"),  # the control: as the API sent it
+            ("temporal", "usr_SECOND"),
+            ("temporal", "usr_OPERATOR"),
+            ("temporal", "usr_OPERATOR"),
+        ]
+        assert list(saga.repairs.acts)[1:] == [f"act_{TRANSFER}:act_{n}" for n in range(3)]
+        await send(saga, "refund")
+        await saga.ending()
+
+
+async def test_the_uis_verbs_work_as_temporals(tell: Tell) -> None:
+    books, trouble = silent(Leg.CREDIT)
+    async with tell(books, trouble) as saga:
+        await parked(saga)
+        assert (await send_raw(saga, "pause")).outcome == "paused"
+        assert "by temporal" in await _current_details(saga)
+        assert (await send_raw(saga, "resume")).outcome == "running"
+        assert (await send_raw(saga, "refund", update_id="act_HIS_OWN")).outcome == "refunded"
+        await saga.ending()
+        assert {actor for _, actor, _ in acts(saga)} == {"temporal"}
+        assert {kept.act.operator for kept in saga.repairs.acts.values()} == {"usr_OPERATOR"}
+        assert f"act_{TRANSFER}:act_HIS_OWN" in saga.repairs.acts
+    (tombstone,) = [one.tombstone for one in books.entries if one.tombstone]
+    assert tombstone.actor == "temporal"
 
 
 async def test_other_evidence_is_another_proposal(tell: Tell) -> None:
