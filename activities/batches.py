@@ -7,7 +7,7 @@ from typing import Any
 from temporalio import activity
 
 from activities.alive import alive
-from activities.ledger import origin_of_this
+from activities.ledger import origin_of_this, said_if_absent
 from payflow.domain.batch_ledger import CANCELLED, STOPPED, ItemsOrder
 from payflow.domain.batch_ports import BatchPlan, BatchWork
 from payflow.domain.batches import BatchMode
@@ -103,6 +103,11 @@ class BatchActivities:
         """Write the batch's end when all its items have ended; say how many have not."""
         return await self._work.close(batch_id)
 
+    @activity.defn
+    async def find_batch(self, batch_id: str) -> bool:
+        """Whether the ledger's majority has the batch."""
+        return await said_if_absent(f"batch {batch_id}", self._work.knows(batch_id))
+
     def all(self) -> list[Callable[..., Any]]:
         """Every step, for a worker's list."""
         return [
@@ -112,6 +117,7 @@ class BatchActivities:
             self.leave_to_themselves,
             self.park_batch,
             self.close_batch,
+            self.find_batch,
         ]
 
     async def _halt(self, items: Items) -> Tombstone | None:

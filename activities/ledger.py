@@ -1,9 +1,10 @@
 """The steps that move a transfer's money: each is one leg in the books, under one key."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from loguru import logger
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -91,12 +92,36 @@ class LedgerActivities:
         """Say in the books that the transfer needs an operator."""
         await self._books.park(parking.transfer_id, parking.while_in, origin_of_this())
 
+    @activity.defn
+    async def find_transfer(self, step: Step) -> bool:
+        """Whether the ledger's majority has the transfer."""
+        return await said_if_absent(
+            f"transfer {step.transfer_id}", self._books.knows(step.transfer_id)
+        )
+
     def all(self) -> list[Callable[..., Any]]:
         """Every step, for a worker's list."""
-        return [self.debit, self.credit, self.refund, self.post, self.settle, self.park]
+        return [
+            self.debit,
+            self.credit,
+            self.refund,
+            self.post,
+            self.settle,
+            self.park,
+            self.find_transfer,
+        ]
 
     async def _take(self, leg: LegRequest) -> StepAnswer:
         return await self._books.take(leg, origin_of_this())
+
+
+async def said_if_absent(what: str, asking: Awaitable[bool]) -> bool:
+    """Whether it is there; what is not ends its workflow, and the log has it."""
+    found = await asking
+    if not found:
+        workflow_id = activity.info().workflow_id
+        logger.error("the ledger does not have {}: {} ends itself", what, workflow_id)
+    return found
 
 
 def origin_of_this() -> Origin:

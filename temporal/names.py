@@ -24,6 +24,11 @@ PAUSE_UPDATE = "pause"
 RESUME_UPDATE = "resume"
 WAKE_SIGNAL = "wake"
 
+# The type of the failure by which a workflow ends itself whose transfer or batch is not in the
+# ledger, and its value of PayflowState.
+NOT_IN_LEDGER = "NotInLedger"
+UNKNOWN = "unknown"
+
 NEEDS_ATTENTION = SearchAttributeKey.for_bool("PayflowNeedsAttention")
 STATE = SearchAttributeKey.for_keyword("PayflowState")
 FAILING_STEP = SearchAttributeKey.for_keyword("PayflowFailingStep")

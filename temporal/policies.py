@@ -16,6 +16,14 @@ from temporalio.common import RetryPolicy
 # The books refuse to record it, so trying again soon cannot help: it parks.
 ILLEGAL_MOVE = "IllegalMove"
 
+# How a step says that it did not find its transfer, its batch.
+ABSENT = frozenset({"UnknownTransfer", "NotFound"})
+
+# Absence proves nothing while a commit may be in doubt (8 s) or a primary is elected (5 s). Who is
+# still not found by the majority after this is not in the ledger. A workflow that ends by mistake
+# is started again by the sweep.
+ABSENT_FOR = timedelta(seconds=15)
+
 
 @dataclass(frozen=True, slots=True)
 class Lane:
@@ -57,11 +65,15 @@ def durable_lane(park_after_s: int) -> Lane:
     )
 
 
-# One attempt a minute, for ever: it never gives up by itself.
+# One attempt a minute, for ever: it never gives up by itself, but what is absent is asked for.
 PARKED_LANE = Lane(
     start_to_close=_STEP_TIMEOUT,
     altogether=None,
-    retry=RetryPolicy(initial_interval=timedelta(minutes=1), backoff_coefficient=1.0),
+    retry=RetryPolicy(
+        initial_interval=timedelta(minutes=1),
+        backoff_coefficient=1.0,
+        non_retryable_error_types=sorted(ABSENT),
+    ),
 )
 
 # An operator's act is written down before it is done; what cannot be written within a minute is

@@ -44,7 +44,14 @@ COMPENSATING = SavedQuery(
     "The money is on its way back to the payer, and that does not go through at once.",
 )
 
-SAVED = (PARKED, RETRYING, CANNOT_RUN, COMPENSATING)
+NOT_IN_LEDGER = SavedQuery(
+    "Not in the ledger",
+    f'{names.STATE.name} = "{names.UNKNOWN}" AND ExecutionStatus = "Failed"',
+    "The ledger's majority does not have the transfer or batch, so the workflow has ended itself "
+    "and moved nothing: a backup of the ledger older than Temporal's was restored.",
+)
+
+SAVED = (PARKED, RETRYING, CANNOT_RUN, COMPENSATING, NOT_IN_LEDGER)
 
 
 def by_wallet(wallet_id: str) -> SavedQuery:

@@ -10,6 +10,7 @@ from temporalio.exceptions import ApplicationError, FailureError
 
 from payflow.domain.ledger import Leg
 from payflow.domain.transfers import Transfer
+from temporal.policies import ABSENT, ABSENT_FOR
 
 # What the driver's and our own errors mean to somebody who knows neither.
 _MEANINGS = MappingProxyType(
@@ -29,6 +30,7 @@ _MEANINGS = MappingProxyType(
 )
 _REFUSED_BY_MONGODB = frozenset({"BulkWriteError", "WriteError", "OperationFailure"})
 _ERRMSG = re.compile(r"'errmsg': '([^']{1,80})'")
+_ABSENT_FOR_S = ABSENT_FOR.total_seconds()
 _LONGEST = 160  # characters of an error that has no words of its own
 
 _DOES = MappingProxyType(
@@ -112,6 +114,21 @@ def paused(leg: Leg, operator: str, reason: str, since: datetime) -> str:
         f"**Paused since {_clock(since)} by {operator}**: {reason}. {where}\n\n"
         f"Next: nothing, until an operator sends `resume`. {what} is not tried."
     )
+
+
+def not_in_ledger(what: str) -> str:
+    """A workflow that ends itself: nothing of what it is about is in the ledger."""
+    return (
+        f"The ledger does not have {what}: its majority was asked twice, {int(_ABSENT_FOR_S)} s "
+        "apart. The workflow ends itself; no money moved. A backup of the ledger older than "
+        "Temporal's was restored: docs/operations.md#back-up-and-restore"
+    )
+
+
+def is_absence(failure: FailureError) -> bool:
+    """Whether the step failed because it did not find what it is about."""
+    cause = failure.cause if isinstance(failure, exceptions.ActivityError) else failure
+    return isinstance(cause, ApplicationError) and cause.type in ABSENT
 
 
 def giving_back(operator: str) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from payflow.domain.batch_ledger import ItemsOrder, decide_items
 from payflow.domain.batch_ports import BatchPlan
 from payflow.domain.batches import BatchMode, BatchPlace
-from payflow.domain.errors import IllegalMove
+from payflow.domain.errors import IllegalMove, NotFound
 from payflow.domain.identifiers import park_key
 from payflow.domain.ledger import JournalEntry, Leg, LegRequest, Snapshot, StepAnswer, decide
 from payflow.domain.money import Money
@@ -80,6 +80,9 @@ class InMemoryBooks:
             self.transfers[transfer_id] = parked
             self.marks.append(park_key(transfer_id, parked.sequence))
 
+    async def knows(self, transfer_id: str) -> bool:
+        return transfer_id in self.transfers
+
     def write(self, entry: JournalEntry) -> None:
         self.entries.append(entry)
         self.journal[entry.key] = entry.answer
@@ -135,6 +138,9 @@ class TroubledBooks:
     async def park(self, transfer_id: str, while_in: TransferStatus, origin: Origin) -> None:
         await self._books.park(transfer_id, while_in, origin)
 
+    async def knows(self, transfer_id: str) -> bool:
+        return await self._books.knows(transfer_id)
+
 
 async def _answer_or_none(asking: Awaitable[StepAnswer]) -> StepAnswer | None:
     try:
@@ -152,7 +158,12 @@ class InMemoryBatchWork:
         self.cancelled = False
         self.closed: list[str] = []
 
+    async def knows(self, batch_id: str) -> bool:
+        return bool(self._books.items_of(batch_id))
+
     async def plan(self, batch_id: str) -> BatchPlan:
+        if not await self.knows(batch_id):
+            raise NotFound("batch", batch_id)
         return BatchPlan(self._mode, len(self._books.items_of(batch_id)))
 
     async def is_cancelled(self, batch_id: str) -> bool:

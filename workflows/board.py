@@ -16,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.ledger import LedgerActivities, Parking
     from payflow.domain.ledger import LEAVES, Leg
     from temporal import wording
-    from temporal.names import FAILING_STEP, NEEDS_ATTENTION, STATE
+    from temporal.names import FAILING_STEP, NEEDS_ATTENTION, STATE, UNKNOWN
     from temporal.policies import LISTED_AFTER, PARKED_LANE
 
 _ALL = (NEEDS_ATTENTION, FAILING_STEP, STATE)
@@ -65,6 +65,12 @@ class Board:
             self._before = None
             self._show(shown)
             self._tell(told)
+
+    def unknown(self) -> None:
+        """The ledger does not have the transfer: the workflow is about to end itself."""
+        self.clear()
+        self._show({STATE.name: UNKNOWN})
+        self._tell(wording.not_in_ledger(f"transfer {self._transfer_id}"))
 
     def clear(self) -> None:
         """The step has answered."""

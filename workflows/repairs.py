@@ -51,6 +51,14 @@ class Repairs:
         self._owed: list[str] = []
         self._cancelling: asyncio.Task[None] | None = None
 
+    async def unless_unknown(self, telling: Awaitable[Ending]) -> Ending:
+        """How it ends; where the ledger does not have the transfer, the verbs answer first."""
+        try:
+            return await telling
+        except ApplicationError:
+            await self.steps.until(workflow.all_handlers_finished)
+            raise
+
     async def ended(self, ending: Ending) -> Ending:
         """Let the verbs under way answer, and complete their lines."""
         self._ending = ending

@@ -17,7 +17,8 @@ with workflow.unsafe.imports_passed_through():
     from payflow.domain.ledger import Leg, SettledOutside, StepAnswer, Tombstone
     from temporal.messages import TransferStory
     from temporal.policies import FAST_LANE, PARKED_LANE, Lane, durable_lane
-    from temporal.wording import being_tried
+    from temporal.wording import being_tried, is_absence
+    from workflows.absence import end_as_unknown, is_in_ledger
     from workflows.board import Board
 
 _VERBS: dict[Leg, Callable[[LedgerActivities, Step], Any]] = {
@@ -56,9 +57,11 @@ class Steps:
             try:
                 answer = await self._attempt(leg, lane)
             except FailureError as failure:  # a local step's own, an ordinary one's wrapped
-                if lane is PARKED_LANE:
+                if is_absence(failure):
+                    await self._end_if_unknown()
+                elif lane is PARKED_LANE:
                     raise  # it tries for ever; the sweep starts a story that ends like this
-                lane = next(lanes)
+                lane = next(lanes, PARKED_LANE)
                 show = self._board.parked if lane is PARKED_LANE else self._board.retrying
                 show(leg, failure)
         self.pending = None
@@ -108,6 +111,15 @@ class Steps:
             self._board.paused(leg, *self._held_by)
             await self.until(lambda: self._held_by is None)
             self._board.resumed()
+
+    async def _end_if_unknown(self) -> None:
+        """Ask for the transfer itself; a workflow without one ends, and says why."""
+        step = Step(self._transfer_id)
+        asking = asyncio.create_task(is_in_ledger(LedgerActivities.find_transfer, step))
+        await self.until(asking.done)
+        if not asking.result():
+            self._board.unknown()
+            end_as_unknown(f"transfer {self._transfer_id}")
 
     async def _attempt(self, leg: Leg, lane: Lane) -> StepAnswer | None:
         """The step's answer in this lane, or None when an operator interrupted it.

@@ -20,7 +20,7 @@ class TransferWorkflow(Repairs):
     @workflow.run
     async def run(self, story: TransferStory) -> Ending:
         """Walk the steps until the books say how it ended."""
-        return await self.ended(await self._tell())
+        return await self.ended(await self.unless_unknown(self._tell()))
 
     async def _tell(self) -> Ending:
         debit = await self.steps.answer(Leg.DEBIT)

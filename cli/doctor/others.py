@@ -18,7 +18,7 @@ from cli.doctor.rows import Row, green, red, yellow
 from payflow.domain.ports import Clock
 from payflow.storage import transactions
 from temporal.names import TRANSFERS_QUEUE, WEBHOOKS_QUEUE
-from temporal.queries import CANNOT_RUN
+from temporal.queries import CANNOT_RUN, NOT_IN_LEDGER
 from temporal.search_attributes import SearchAttributesDiffer, missing_search_attributes
 
 OLDEST_REDIS = (6, 0)
@@ -134,6 +134,23 @@ def stuck_row(workflow_ids: Sequence[str]) -> Row:
     more = " and more" if len(workflow_ids) > SHOWN else ""
     fix = "deploy the worker that can run them, or Reset: docs/operations.md#cannot-run"
     return red("cannot run", f"{', '.join(workflow_ids[:SHOWN])}{more}", fix)
+
+
+async def unknown_rows(client: Client) -> Sequence[Row]:
+    """Workflows that have ended themselves because the ledger does not know what they are about."""
+    query = NOT_IN_LEDGER.query
+    found = [one.id async for one in client.list_workflows(query, limit=SHOWN + 1)]
+    return [unknown_row(found)]
+
+
+def unknown_row(workflow_ids: Sequence[str]) -> Row:
+    """Whether there are any."""
+    if not workflow_ids:
+        return green("not in the ledger", "no workflow has ended for that")
+    more = " and more" if len(workflow_ids) > SHOWN else ""
+    found = f"{', '.join(workflow_ids[:SHOWN])}{more}: ended themselves, no money moved"
+    fix = "what clients were told of them is lost: docs/operations.md#back-up-and-restore"
+    return yellow("not in the ledger", found, fix)
 
 
 def _skew_s(before: datetime, there: datetime, after: datetime) -> float:

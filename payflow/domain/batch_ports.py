@@ -62,6 +62,10 @@ class BatchWork(Protocol):
         """How the batch is to be carried out, or ``NotFound``."""
         ...
 
+    async def knows(self, batch_id: str) -> bool:
+        """Whether the batch is there, as the majority has it."""
+        ...
+
     async def is_cancelled(self, batch_id: str) -> bool:
         """Whether its owner has cancelled it."""
         ...

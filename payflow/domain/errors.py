@@ -20,6 +20,7 @@ PayflowError
     ├── BooksUnavailable, OutcomeUnknown
     │   └── TooManyUnfinished   back-pressure at the door
     └── IllegalMove             a leg that the transfer's state does not allow: a bug, parks
+        └── UnknownTransfer     the ledger does not have the transfer, so far as was read
 """
 
 from collections.abc import Sequence
@@ -358,3 +359,10 @@ class IllegalMove(Trouble):
         super().__init__(f"{leg} of {subject_id}: {why}")
         self.subject_id = subject_id
         self.leg = leg
+
+
+class UnknownTransfer(IllegalMove):
+    """A leg of a transfer that was not found, which proves nothing for the first seconds."""
+
+    def __init__(self, transfer_id: str, leg: str) -> None:
+        super().__init__(transfer_id, leg, "there is no such transfer")

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
-from payflow.domain.errors import IllegalMove
+from payflow.domain.errors import IllegalMove, UnknownTransfer
 from payflow.domain.identifiers import journal_key, transit_account, world_account
 from payflow.domain.money import MAX_BALANCE_MINOR
 from payflow.domain.transfers import FailureCode, Transfer, TransferStatus
@@ -273,7 +273,7 @@ def _take(leg: LegRequest, book: Book) -> StepAnswer:
 def _transfer_in_the_right_state(leg: LegRequest, book: Book) -> Transfer:
     transfer = book.transfers.get(leg.transfer_id)
     if transfer is None:
-        raise IllegalMove(leg.transfer_id, leg.leg, "there is no such transfer")
+        raise UnknownTransfer(leg.transfer_id, leg.leg)
     if transfer.status is not LEAVES[leg.leg]:
         raise IllegalMove(leg.transfer_id, leg.leg, f"the transfer is {transfer.status}")
     alone = not leg.together and not leg.settles

@@ -155,6 +155,10 @@ class Books(Protocol):
         """Mark the transfer as needing an operator, with its event, unless it went on."""
         ...
 
+    async def knows(self, transfer_id: str) -> bool:
+        """Whether the transfer is there, as the majority has it."""
+        ...
+
 
 class Transfers(Protocol):
     """Transfers, before and after the saga: accepted, read, listed, waited for."""

@@ -27,6 +27,11 @@ class MongoBatchWork:
         fields = await self._read(batch_id)
         return BatchPlan(BatchMode(fields["mode"]), int(fields["total"]))
 
+    async def knows(self, batch_id: str) -> bool:
+        """Whether the batch is there, as the majority has it."""
+        with translated():
+            return await self._books.batches.find_one({"_id": batch_id}, {"_id": 1}) is not None
+
     async def is_cancelled(self, batch_id: str) -> bool:
         """Whether its owner has cancelled it."""
         return bool((await self._read(batch_id))["cancelled"])

@@ -204,6 +204,10 @@ class HoldingBooks:
         """Mark the transfer as needing an operator."""
         await self._books.park(transfer_id, while_in, origin)
 
+    async def knows(self, transfer_id: str) -> bool:
+        """Whether the transfer is there."""
+        return await self._books.knows(transfer_id)
+
 
 class HoldingTransfers(MongoTransfers):
     """``Transfers`` that pass a point between a transfer's commit and everything after it."""

@@ -53,6 +53,10 @@ class NotingBooks:
         """A mark is in the journal."""
         await self._books.park(transfer_id, while_in, origin)
 
+    async def knows(self, transfer_id: str) -> bool:
+        """Whether the transfer is there."""
+        return await self._books.knows(transfer_id)
+
 
 class _Attempt:
     """One attempt, from its start."""

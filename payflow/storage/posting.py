@@ -46,6 +46,7 @@ from payflow.storage.transactions import (
     is_conflict,
     pause,
     translate,
+    translated,
 )
 
 T = TypeVar("T")
@@ -180,6 +181,12 @@ class PostingEngine:
     async def park(self, transfer_id: str, while_in: TransferStatus, origin: Origin) -> None:
         """Mark the transfer as needing an operator, unless it went on."""
         await park_transfer(self._books, self._clock, transfer_id, while_in, origin)
+
+    async def knows(self, transfer_id: str) -> bool:
+        """Whether the transfer is there, as the majority has it."""
+        with translated():
+            found = await self._books.transfers.find_one({"_id": transfer_id}, {"_id": 1})
+        return found is not None
 
     def _forget(self, key: str, answer: asyncio.Future[StepAnswer]) -> None:
         self._known.pop(key, None)

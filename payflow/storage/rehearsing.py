@@ -84,6 +84,10 @@ class RehearsingBooks:
         """Mark the transfer as needing an operator."""
         await self._books.park(transfer_id, while_in, origin)
 
+    async def knows(self, transfer_id: str) -> bool:
+        """Whether the transfer is there."""
+        return await self._books.knows(transfer_id)
+
     def _is_struck(self, simulation: Simulation, leg: LegRequest, phase: FaultPhase) -> bool:
         if leg.settles:
             return False

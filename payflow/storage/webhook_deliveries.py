@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from loguru import logger
 from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import BulkWriteError
 
@@ -142,7 +143,8 @@ class MongoDeliveries:
         """The right to try it now, or what is to be done instead; None: no place is free."""
         with translated():
             fields = await self._deliveries.find_one({"_id": delivery_id})
-            if fields is None:
+            if fields is None:  # a backup older than Temporal's; the pick-up starts what is there
+                logger.error("delivery {} is not on record: its workflow ends itself", delivery_id)
                 return Verdict(DeliveryStatus.CANCELLED)
             delivery = to_delivery(fields)
             if delivery.status is not DeliveryStatus.PENDING:
