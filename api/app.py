@@ -27,6 +27,7 @@ from api.v1 import (
     auth,
     batches,
     events,
+    findings,
     movements,
     oidc,
     proof,
@@ -123,7 +124,19 @@ def routed_app(settings: Settings) -> FastAPI:
     # routes are tried in this order, about 3 µs each: what is called most comes first
     for resource in (
         *(transfers, repairs, movements, wallets, batches, events),
-        *(auth, oidc, api_keys, users, webhooks, timeline, proof, receipts, well_known, health),
+        *(
+            auth,
+            oidc,
+            api_keys,
+            users,
+            webhooks,
+            timeline,
+            proof,
+            findings,
+            receipts,
+            well_known,
+            health,
+        ),
     ):
         app.include_router(resource.router)
     app.include_router(webhooks.deliveries)
@@ -189,6 +202,7 @@ def _parts(
         observer=storage.observer,
         owners_move_money=settings.rehearsal_allowed,
         probes=probes,
+        findings=storage.findings,
         proofs=storage.proofs,
         receipts=Receipts(
             storage.receipts, keys, storage.clock, period_s=settings.receipt_period_s

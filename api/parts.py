@@ -27,7 +27,7 @@ from payflow.domain.ports import (
     Transfers,
     Wallets,
 )
-from payflow.domain.proof_ports import Proofs
+from payflow.domain.proof_ports import Findings, Proofs
 from payflow.domain.repair_ports import AuditLog
 from payflow.proof.receipts import Receipts
 from payflow.webhooks.subscriptions import Subscriptions
@@ -46,6 +46,7 @@ class Parts:
     batches: Batches
     clock: Clock
     feed: Feed
+    findings: Findings
     key_ring: KeyRing
     metrics_token: str
     observer: Observer

@@ -103,6 +103,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "wallet_not_found": Kind(404, "Wallet not found", "There is no wallet wal_…."),
         "transfer_not_found": Kind(404, "Transfer not found", "There is no transfer trf_…."),
         "root_not_found": Kind(404, "Root not found", "There is no root 2026-01-31."),
+        "finding_not_found": Kind(404, "Finding not found", "There is no finding fnd_…."),
         "batch_not_found": Kind(404, "Batch not found", "There is no batch bat_…."),
         "destination_not_found": Kind(
             404, "Destination not found", "There is no destination wallet wal_…."
@@ -133,6 +134,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "Transfer has not ended",
             "Transfer trf_… has not ended (debited); ask again when it has.",
         ),
+        "finding_closed": Kind(409, "Finding is closed", "Finding fnd_… is closed already."),
         "nothing_to_retry": Kind(409, "Nothing to retry", "No step of the transfer waits."),
         "transfer_paused": Kind(
             409, "Transfer is paused", "Transfer trf_… is paused; resume it first."
@@ -224,6 +226,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             503,
             "Proof pending",
             "The books are being proved for the first time; ask again in a minute.",
+        ),
+        "proof_stale": Kind(
+            503, "Proof stale", "The last proof is old, and none has followed: see /v1/proofs."
         ),
         "sso_unavailable": Kind(
             503, "Provider unavailable", "The provider to sign in with does not answer; try again."

@@ -10,12 +10,12 @@ from starlette.responses import HTMLResponse, Response
 
 from api.parts import Ask
 from payflow.domain.invariants import Invariant
-from payflow.domain.proof_ports import ProofPending, Statement
+from payflow.domain.proof_ports import ProofPending, ProofStale, Statement
 
 PATH = "/proof"
 _STYLE = (
     "body{font:1rem/1.5 system-ui,sans-serif;max-width:46rem;margin:3rem auto;padding:0 1rem}"
-    ".ok{color:#0a7d33}.violated{color:#b3001b}dt{font-weight:600}dd{margin:0 0 .6rem}"
+    ".ok{color:#0a7d33}.violated,.stale{color:#b3001b}dt{font-weight:600}dd{margin:0 0 .6rem}"
     "dd,td{overflow-wrap:anywhere}td,th{text-align:left;padding:.2rem .8rem .2rem 0}"
 )
 _DIGEST: Final = base64.b64encode(sha256(_STYLE.encode()).digest()).decode()
@@ -26,6 +26,7 @@ CONTENT_SECURITY_POLICY = (
 _SAID = {
     "ok": "The books balance.",
     "violated": "The books were changed. The wallets concerned are frozen.",
+    "stale": "No pass has ended for long: this proof is old, and says nothing of now.",
 }
 _MEANINGS = {rule.value: rule.meaning for rule in Invariant}
 
@@ -34,11 +35,13 @@ router = APIRouter(prefix=PATH, include_in_schema=False)
 
 @router.get("")
 async def page(ask: Ask) -> Response:
-    """The page; 503 before the first pass has ended."""
+    """The page; 503 before the first pass has ended, and when none has for long."""
     try:
         content, status = _shown(await ask.proofs.latest()), 200
     except ProofPending as pending:
         content, status = f"<h1>{escape(str(pending))}</h1>", 503
+    except ProofStale as stale:
+        content, status = _shown(stale.statement, is_stale=True), 503
     headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
     return HTMLResponse(_framed(content), status, headers)
 
@@ -52,11 +55,12 @@ def _framed(content: str) -> str:
     )
 
 
-def _shown(proof: Statement) -> str:
-    status = escape(proof["status"])
+def _shown(proof: Statement, *, is_stale: bool = False) -> str:
+    status = "stale" if is_stale else proof["status"]
     oldest = proof["oldest_in_transit"]
     facts = {
         "Checked at": proof["checked_at"],
+        "Stale after": proof["stale_after"],
         "As the books stood at": proof["snapshot_at"],
         "Transfers": f"{proof['transfers_checked']:,}",
         "Longest in transit": f"{oldest['transfer_id']}, since {oldest['since']}"
@@ -70,7 +74,7 @@ def _shown(proof: Statement) -> str:
     }
     rows = "".join(f"<dt>{name}</dt><dd>{escape(str(value))}</dd>" for name, value in facts.items())
     return (
-        f'<h1 class="{status}">{_SAID[proof["status"]]}</h1>{_violations(proof)}<dl>{rows}</dl>'
+        f'<h1 class="{escape(status)}">{_SAID[status]}</h1>{_violations(proof)}<dl>{rows}</dl>'
         '<p>To verify it: <a href="v1/proof">the proof</a>, <a href="v1/proof/keys">the keys</a>, '
         '<a href="v1/proofs">all proofs</a>.</p>'
     )

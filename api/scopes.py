@@ -11,13 +11,16 @@ _RESOURCES = (
     ("/v1/webhook-endpoints", "webhooks"),
     ("/v1/webhook-deliveries", "webhooks"),
 )
-_FOR_ANYBODY = ("/v1/proof", "/v1/proofs", "/v1/roots")
+_FOR_ANYBODY = ("/v1/proof/keys", "/v1/proofs", "/v1/roots")  # and what is under them
+_PROOF = "/v1/proof"  # alone: its findings are for operators
 _SCOPES = {scope.value: scope for scope in Scope}
 
 
 def is_for_anybody(path: str) -> bool:
     """Whether a call is answered without signing in, so that no key can be too narrow for it."""
-    return any(path == prefix or path.startswith(f"{prefix}/") for prefix in _FOR_ANYBODY)
+    return path == _PROOF or any(
+        path == prefix or path.startswith(f"{prefix}/") for prefix in _FOR_ANYBODY
+    )
 
 
 def scope_for(method: str, path: str) -> Scope | None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from cli.errors import CliError, first_of, told_plainly
+from cli.proof_app import app as proof
 from cli.transfers_app import app as transfers
 from payflow.settings import Settings
 
@@ -27,6 +28,7 @@ app.add_typer(webhooks, name="webhooks")
 audit = typer.Typer(help="What operators did.", no_args_is_help=True)
 app.add_typer(audit, name="audit")
 app.add_typer(transfers, name="transfers")
+app.add_typer(proof, name="proof")
 
 
 @app.command()
@@ -116,19 +118,6 @@ def doctor(
     from cli.doctor.command import doctor as run
 
     raise typer.Exit(run(as_json=as_json, books=books))
-
-
-@app.command()
-@told_plainly
-def proof(
-    full: Annotated[bool, typer.Option("--full", help="Fold everything first; minutes.")] = False,
-) -> None:
-    """Show the last proof of the books: exit code 0 when it is ok, 1 when it is violated."""
-    from cli.proof import proof as run
-
-    said, is_ok = run(full=full)
-    typer.echo(said)
-    raise typer.Exit(0 if is_ok else 1)
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from pymongo.errors import PyMongoError
@@ -15,16 +16,26 @@ from payflow.domain.errors import Trouble
 from payflow.domain.proof_ports import ProofPending, Verdict
 from payflow.settings import Settings
 from payflow.storage.connection import open_client
+from payflow.storage.identity import SystemClock
 from payflow.storage.proof_documents import ProofDocument
-from payflow.storage.proofs import MongoProofs
+from payflow.storage.proofs import MongoProofs, is_stale
 from temporal.client import connect
 from temporal.names import MAINTENANCE_QUEUE, PROOF_WORKFLOW, PROOF_WORKFLOW_ID
 from temporal.policies import PROOF_ALTOGETHER
 from temporal.schedules import ProofOrder
 
 
-def proof(*, full: bool) -> tuple[str, bool]:
-    """The last proof as JSON, with ``full`` after a pass from the beginning; whether it is ok.
+@dataclass(frozen=True, slots=True)
+class ShownProof:
+    """The last proof as JSON, and whether it is good: neither violated nor stale."""
+
+    text: str
+    is_ok: bool
+    is_stale: bool
+
+
+def proof(*, full: bool) -> ShownProof:
+    """The last proof, with ``full`` after a pass from the beginning.
 
     Raises:
         CliError: the stack does not answer, or no pass has ended yet.
@@ -40,7 +51,9 @@ def proof(*, full: bool) -> tuple[str, bool]:
         raise CliError(
             "The stack does not answer: is it running? `make up` starts it.", UNREACHABLE
         ) from None
-    return json.dumps(statement, indent=2), statement["status"] == "ok"
+    stale = is_stale(statement, SystemClock().now())
+    is_ok = statement["status"] == "ok" and not stale
+    return ShownProof(json.dumps(statement, indent=2), is_ok, stale)
 
 
 async def run_pass(client: Client, *, full: bool = False) -> Verdict:
@@ -60,5 +73,8 @@ async def _read(settings: Settings, *, full: bool) -> dict[str, Any]:
     if full:
         await run_pass(await connect(settings), full=True)
     async with open_client(settings) as client:
-        proofs = MongoProofs(client[settings.mongo_database][ProofDocument.Settings.name])
-        return dict(await proofs.latest())
+        kept = client[settings.mongo_database][ProofDocument.Settings.name]
+        found = await MongoProofs(kept, SystemClock()).before(None, 1)
+    if not found:
+        raise ProofPending
+    return dict(found[0])

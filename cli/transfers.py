@@ -88,10 +88,15 @@ class OperatorClient:
 
     def transfers(self, wanted: Mapping[str, str]) -> Iterator[Json]:
         """The transfers of a list, newest first, page by page."""
-        query = {**wanted, "limit": str(PAGE)}
+        for page in self.pages("/v1/transfers", {**wanted, "limit": str(PAGE)}):
+            yield from page
+
+    def pages(self, path: str, wanted: Mapping[str, str]) -> Iterator[list[Json]]:
+        """The pages of a list, in its order."""
+        query = dict(wanted)
         while True:
-            page = self.ask("GET", "/v1/transfers", query=query)
-            yield from page["data"]
+            page = self.ask("GET", path, query=query)
+            yield page["data"]
             if not page["has_more"]:
                 return
             query["cursor"] = page["next_cursor"]

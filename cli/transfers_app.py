@@ -44,7 +44,7 @@ def list_(
     from cli.transfers import table
 
     wanted = {"needs_attention": "true"} if parked else {}
-    with _client(email, password, api_url) as client:
+    with operator_client(email, password, api_url) as client:
         found = list(islice(client.transfers(wanted), limit))
     if not found:
         typer.echo("There is none.")
@@ -58,7 +58,7 @@ def show(transfer_id: Id, email: Email, password: Password, api_url: ApiUrl = ""
     """Show one transfer."""
     from cli.transfers import described
 
-    with _client(email, password, api_url) as client:
+    with operator_client(email, password, api_url) as client:
         typer.echo("\n".join(described(client.ask("GET", f"/v1/transfers/{transfer_id}"))))
 
 
@@ -78,7 +78,7 @@ def retry(
     """Run the pending step now: of one transfer, or with --all of every parked one."""
     if every == bool(transfer_id):
         raise CliError("Name one transfer, or say --all.")
-    with _client(email, password, api_url) as client:
+    with operator_client(email, password, api_url) as client:
         if every:
             _retry_all(client, reason, older_than, yes=yes, dry_run=dry_run)
         else:
@@ -96,7 +96,7 @@ def refund(
     api_url: ApiUrl = "",
 ) -> None:
     """Settle the pending step and give the money back, unless it has landed."""
-    with _client(email, password, api_url) as client:
+    with operator_client(email, password, api_url) as client:
         _tell(client, transfer_id, "refund", {"reason": reason, "dry_run": dry_run})
 
 
@@ -115,7 +115,7 @@ def resolve(
 ) -> None:
     """End a leg by what happened elsewhere; a second operator approves by the same command."""
     said = {"leg": leg, "outcome": outcome, "evidence": evidence}
-    with _client(email, password, api_url) as client:
+    with operator_client(email, password, api_url) as client:
         _tell(client, transfer_id, "resolve", {**said, "reason": reason, "dry_run": dry_run})
 
 
@@ -125,7 +125,7 @@ def pause(
     transfer_id: Id, email: Email, password: Password, reason: Reason, api_url: ApiUrl = ""
 ) -> None:
     """Try nothing more until it is resumed; the money stays where it is."""
-    with _client(email, password, api_url) as client:
+    with operator_client(email, password, api_url) as client:
         _tell(client, transfer_id, "pause", {"reason": reason})
 
 
@@ -135,11 +135,12 @@ def resume(
     transfer_id: Id, email: Email, password: Password, reason: Reason, api_url: ApiUrl = ""
 ) -> None:
     """Go on after a pause."""
-    with _client(email, password, api_url) as client:
+    with operator_client(email, password, api_url) as client:
         _tell(client, transfer_id, "resume", {"reason": reason})
 
 
-def _client(email: str, password: str, api_url: str) -> OperatorClient:
+def operator_client(email: str, password: str, api_url: str) -> OperatorClient:
+    """The API as the operator sees it; the running stack's where none is named."""
     from cli.listen import api_url_of_running_stack
     from cli.transfers import OperatorClient, SignIn
 

@@ -7,8 +7,9 @@ from temporalio.client import Client
 
 from activities.proof import ProofActivities
 from payflow.auth.statements import load_statement_keys
-from payflow.domain.proof_ports import Prover
+from payflow.domain.proof_ports import Prover, StepHistories
 from payflow.proof.books import ASKED_WITHIN_S
+from payflow.proof.histories import HistoryCheck
 from payflow.proof.passes import Passes
 from payflow.proof.publishing import Publisher
 from payflow.settings import Settings
@@ -16,12 +17,15 @@ from payflow.storage.connection import open_client
 from payflow.storage.factory import Storage
 from temporal.names import MAINTENANCE_QUEUE
 from temporal.schedules import ensure_proof_schedule
+from temporal.step_histories import TemporalStepHistories
 from workers.built import worker
 from workflows.proof import ProofWorkflow
 
 
 @asynccontextmanager
-async def open_prover(settings: Settings, storage: Storage) -> AsyncIterator[Prover]:
+async def open_prover(
+    settings: Settings, storage: Storage, histories: StepHistories | None = None
+) -> AsyncIterator[Prover]:
     """What runs passes; its own connections wait longer than those of the books.
 
     Raises:
@@ -30,8 +34,16 @@ async def open_prover(settings: Settings, storage: Storage) -> AsyncIterator[Pro
     keys = load_statement_keys(settings)
     async with open_client(settings, longest_answer_s=ASKED_WITHIN_S) as client:
         database = client[settings.mongo_database]
-        publisher = Publisher(database, keys, storage.wallets, storage.audit, storage.clock)
-        yield Passes(database, publisher, storage.clock)
+        publisher = Publisher(
+            database,
+            keys,
+            storage.wallets,
+            storage.audit,
+            storage.clock,
+            settings.proof_interval_s,
+        )
+        check = HistoryCheck(database, histories) if histories is not None else None
+        yield Passes(database, publisher, storage.clock, check)
 
 
 @asynccontextmanager
@@ -39,7 +51,8 @@ async def maintenance_worker(
     client: Client, settings: Settings, storage: Storage
 ) -> AsyncIterator[None]:
     """The worker of the maintenance queue, and the schedule that gives it work."""
-    async with open_prover(settings, storage) as prover:
+    histories = TemporalStepHistories(client, storage.clock)
+    async with open_prover(settings, storage, histories) as prover:
         maintaining = worker(
             client=client,
             task_queue=MAINTENANCE_QUEUE,

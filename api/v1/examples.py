@@ -271,6 +271,7 @@ PROOF: dict[str, Any] = {
     "number": 4711,
     "status": "ok",
     "checked_at": AT,
+    "stale_after": "2026-01-31T12:03:00.250Z",
     "snapshot_at": AT,
     "scope": "incremental",
     "transfers_checked": 128_000,
@@ -294,4 +295,19 @@ PROOF_VIOLATED: dict[str, Any] = {
             "detail": "says balance 1251, and no entry was posted with it",
         }
     ],
+}
+
+FINDING_ID = "fnd_01KDVE0A4Q5J7TP7S8R9VWXYZG"
+FINDING: dict[str, Any] = {
+    "object": "finding",
+    "id": FINDING_ID,
+    "status": "open",
+    **PROOF_VIOLATED["violations"][0],
+    "first_proof": 4710,
+    "last_proof": 4711,
+    "wallet_ids": [ALICE_WALLET_ID],
+    "found_at": AT,
+    "closed_at": None,
+    "closed_by": None,
+    "reason": None,
 }

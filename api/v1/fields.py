@@ -111,6 +111,9 @@ EndpointId = Annotated[
 DeliveryId = Annotated[
     str, Path(description="The delivery.", examples=["whd_01KDVE0A4Q5J7TP7S8R9VWXYZ9"])
 ]
+FindingId = Annotated[
+    str, Path(description="The finding.", examples=["fnd_01KDVE0A4Q5J7TP7S8R9VWXYZG"])
+]
 UserId = Annotated[str, Path(description="The user.", examples=["usr_01KDVE0A4Q5J7TP7S8R9VWXYZ5"])]
 
 

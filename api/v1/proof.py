@@ -44,8 +44,13 @@ class ProofAnswer(BaseModel):
 
     object: Literal["proof"]
     number: int = Field(description="Proofs are numbered from 1, without gap.")
-    status: Literal["ok", "violated"]
+    status: Literal["ok", "violated"] = Field(
+        description="`violated` while any finding is open, until an operator has closed it."
+    )
     checked_at: str
+    stale_after: str = Field(
+        description="From then on this proof says nothing of now: three passes are missing."
+    )
     snapshot_at: str = Field(description="When the books stood as they were checked.")
     scope: Literal["incremental", "full"] = Field(
         description="What was committed since the last proof, or everything from the beginning."
@@ -67,11 +72,12 @@ class ProofAnswer(BaseModel):
     "/proof",
     response_model=ProofAnswer,
     summary="Read the last proof",
-    responses=documented(*ANYONE, "proof_pending"),
+    responses=documented(*ANYONE, "proof_pending", "proof_stale"),
 )
 async def proof(ask: Ask) -> JSONResponse:
     """The last signed result of the check that no money was lost, made or changed. Every
-    `PAYFLOW_PROOF_INTERVAL_S` there is a new one; `/proof` is a page of it for people."""
+    `PAYFLOW_PROOF_INTERVAL_S` there is a new one; `/proof` is a page of it for people. When none
+    has followed by its `stale_after` the answer is 503 `proof_stale`: `/v1/proofs` still has it."""
     return answer(dict(await ask.proofs.latest()))
 
 

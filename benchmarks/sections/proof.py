@@ -104,7 +104,7 @@ async def _books(ground: Ground, name: str, entries: int) -> AsyncIterator[Conte
         await Past(database, ground.town).write(entries // ENTRIES_EACH)
         await _tell(database)
         keys, clock = load_statement_keys(settings), SystemClock()
-        publisher = Publisher(database, keys, storage.wallets, storage.audit, clock)
+        publisher = Publisher(database, keys, storage.wallets, storage.audit, clock, 60.0)
         passes = Passes(database, publisher, clock)
         verdict = await passes.prove()
         if verdict.status != "ok":

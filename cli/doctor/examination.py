@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from temporalio.client import Client as TemporalClient
 
 from cli.doctor import flow, mongo, others
-from cli.doctor.proof import proof_rows
+from cli.doctor.proof import finding_rows, proof_rows
 from cli.doctor.proxies import proxy_rows
 from cli.doctor.receipts import receipt_rows
 from cli.doctor.rows import Check, Row, not_looked_at
@@ -106,11 +106,13 @@ def _flow_checks(settings: Settings, client: Client, temporal: TemporalClient) -
         Check("relay", lambda: flow.relay_rows(database), _MONGO, needs=MONGODB),
         Check("webhooks", lambda: flow.webhook_rows(database), _MONGO, needs=MONGODB),
         Check("parked sagas", lambda: flow.parked_rows(database), _MONGO, needs=MONGODB),
-        Check(
-            "proof", lambda: proof_rows(database, settings.proof_interval_s), _MONGO, needs=MONGODB
-        ),
+        Check("proof", lambda: proof_rows(database), _MONGO, needs=MONGODB),
+        Check("findings", lambda: finding_rows(database), _MONGO, needs=MONGODB),
         Check("receipts", receipts, _MONGO, needs=MONGODB),
         Check("cannot run", lambda: others.stuck_rows(temporal), _TEMPORAL, needs=TEMPORAL),
+        Check(
+            "not in the ledger", lambda: others.unknown_rows(temporal), _TEMPORAL, needs=TEMPORAL
+        ),
     ]
 
 

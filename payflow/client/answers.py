@@ -245,3 +245,54 @@ class Delivery(TypedDict):
     attempts: list[Attempt]
     next_attempt_at: str | None
     created_at: str
+
+
+class Violation(TypedDict):
+    """One thing that is not as it must be."""
+
+    invariant: str
+    subject_id: str
+    detail: str
+
+
+class OldestInTransit(TypedDict):
+    """The transfer whose money has been in transit for the longest time."""
+
+    transfer_id: str
+    since: str
+
+
+class Proof(TypedDict):
+    """A signed proof; it says nothing of the time after ``stale_after``."""
+
+    object: Literal["proof"]
+    number: int
+    status: Literal["ok", "violated"]
+    checked_at: str
+    stale_after: str
+    snapshot_at: str
+    scope: Literal["incremental", "full"]
+    transfers_checked: int
+    feed_position: int
+    oldest_in_transit: OldestInTransit | None
+    time_to_clear_ms: int | None
+    violations: list[Violation]
+    previous_hash: str
+    key_id: str
+    hash: str
+    signature: str
+
+
+class Finding(Violation):
+    """Something the proof has found, open until an operator closes it."""
+
+    object: Literal["finding"]
+    id: str
+    status: Literal["open", "closed"]
+    first_proof: int
+    last_proof: int
+    wallet_ids: list[str]
+    found_at: str
+    closed_at: str | None
+    closed_by: str | None
+    reason: str | None

@@ -11,8 +11,10 @@ from payflow.client.answers import (
     EndpointWithSecret,
     Entry,
     Event,
+    Finding,
     Movement,
     Page,
+    Proof,
     Receipt,
     Registration,
     Tokens,
@@ -201,6 +203,23 @@ def deliveries(
     """Deliveries to an endpoint, newest first; ``failed`` are the dead letters."""
     path = path_of("/v1/webhook-endpoints/{}/deliveries", endpoint_id=endpoint_id)
     return Call("GET", path, _said(limit=limit, status=status), answer=Page[Delivery])
+
+
+def proof() -> Call[Proof]:
+    """The last signed proof; 503 ``proof_stale`` when no pass has followed it for long."""
+    return Call("GET", "/v1/proof")
+
+
+def findings(
+    *, status: Literal["open", "closed"] | None = None, limit: int = 100
+) -> Call[Page[Finding]]:
+    """What the proof has found, newest first: for operators."""
+    return Call("GET", "/v1/proof/findings", _said(limit=limit, status=status))
+
+
+def close_finding(finding_id: str, *, reason: str) -> Call[Finding]:
+    """Close a finding that is understood and put right: for operators."""
+    return Call("POST", f"/v1/proof/findings/{finding_id}/close", body={"reason": reason})
 
 
 def _movement(

@@ -143,6 +143,9 @@ class Client:
     endpoints = _lists(calls.endpoints)
     delete_endpoint = _asks(calls.delete_endpoint)
     deliveries = _lists(calls.deliveries)
+    proof = _asks(calls.proof)
+    findings = _lists(calls.findings)
+    close_finding = _asks(calls.close_finding)
 
 
 class AsyncClient:
@@ -224,6 +227,9 @@ class AsyncClient:
     endpoints = _lists_async(calls.endpoints)
     delete_endpoint = _asks_async(calls.delete_endpoint)
     deliveries = _lists_async(calls.deliveries)
+    proof = _asks_async(calls.proof)
+    findings = _lists_async(calls.findings)
+    close_finding = _asks_async(calls.close_finding)
 
 
 def _base_of(url: str) -> str:

@@ -9,21 +9,31 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from payflow.domain.events import GENESIS, first_broken_link
+from payflow.domain.events import GENESIS, EventType, first_broken_link
 from payflow.domain.identifiers import transit_account
 from payflow.domain.invariants import Finding, Invariant
 from payflow.domain.journal_reading import Entry, digest_of, read_entry
 from payflow.domain.ledger import LEAVES, REACHES, Leg, Outcome
+from payflow.domain.records import (
+    BATCH_ORDER,
+    BATCH_STATE,
+    TRANSFER_STATE,
+    WALLET_FIXED,
+    WALLET_STATE,
+    differing_names,
+    fixed_names,
+    in_words,
+)
 from payflow.domain.transfers import TransferStatus
 
 Fields = Mapping[str, Any]
 
 JOURNAL, FEED, WALLETS, TRANSFERS = "journal", "feed", "wallets", "transfers"
+BATCHES = "batches"
 INSERT, UPDATE = "insert", "update"
 
-_OF_A_WALLET = ("balance", "sequence", "held", "currency")
-_MOVED = ("status", "sequence", "refunded")  # what a step changes of a transfer
-_FIXED = ("amount", "currency", "source_wallet_id", "destination_wallet_id")
+_POSTED = frozenset({"balance", "sequence"})  # what an entry changes of a wallet
+_MOVED = ("status", "sequence", "refunded")  # what the memory knows of a transfer's state
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +53,7 @@ class WalletSum:
     balance: int = 0
     sequence: int = 0
     currency: str = ""
+    fixed: Fields = field(default_factory=dict)  # as the wallet was opened
 
 
 @dataclass(slots=True)
@@ -80,6 +91,7 @@ class Fold:
     found: list[Finding] = field(default_factory=list)
     touched: set[str] = field(default_factory=set)
     accepted: int = 0
+    ended: list[str] = field(default_factory=list)
     cleared_ms: list[int] = field(default_factory=list)
 
     def take(self, commit: Sequence[Change]) -> None:
@@ -90,6 +102,7 @@ class Fold:
         entries = self._entries(by_kind.get(JOURNAL, ()))
         self._fold_wallets(entries, by_kind.get(WALLETS, ()))
         self._fold_transfers(entries, by_kind.get(TRANSFERS, ()))
+        self._fold_batches(entries, by_kind.get(BATCHES, ()))
         for entry in entries:
             self.events[entry.event["id"]] = digest_of(entry.event)
             self.touched.add(entry.event["id"])
@@ -139,9 +152,10 @@ class Fold:
         for key in sorted(keys):
             self._hold_wallet(key, {"balance": before.get(key), **moved.get(key, {})})
         for key in sorted(moved.keys() - keys):
-            told = {name: moved[key][name] for name in _OF_A_WALLET if name in moved[key]}
-            if told:
-                detail = f"says {_words(told)}, and no entry was posted with it"
+            names = fixed_names(moved[key], WALLET_STATE)
+            if names:
+                told = in_words({name: moved[key][name] for name in names})
+                detail = f"says {told}, and no entry was posted with it"
                 self._find(Invariant.CHANGES_HAVE_ENTRIES, key, detail)
 
     def _updates(self, changes: Sequence[Change]) -> dict[str, Fields]:
@@ -157,11 +171,14 @@ class Fold:
 
     def _open(self, change: Change) -> None:
         self.touched.add(change.key)
-        self.wallets[change.key] = WalletSum(currency=str(change.fields.get("currency")))
+        self.wallets[change.key] = WalletSum(
+            currency=str(change.fields.get("currency")),
+            fixed={n: change.fields[n] for n in WALLET_FIXED if n in change.fields},
+        )
         names = ("balance", "sequence", "held")
         told = {name: change.fields[name] for name in names if change.fields.get(name)}
         if told:
-            detail = f"was opened with {_words(told)}, which no entry posted"
+            detail = f"was opened with {in_words(told)}, which no entry posted"
             self._find(Invariant.CHANGES_HAVE_ENTRIES, change.key, detail)
 
     def _post(self, entry: Entry) -> None:
@@ -186,10 +203,10 @@ class Fold:
     def _hold_wallet(self, key: str, says: Fields) -> None:
         """The wallet must say what its entries come to, in the commit that posts them."""
         due = {"balance": self.wallets[key].balance, "sequence": self.wallets[key].sequence}
-        spoilt = [name for name in ("held", "currency") if name in says]
+        spoilt = fixed_names(says, WALLET_STATE | _POSTED)
         if spoilt or any(says.get(name) != due[name] for name in due):
             told = {n: says[n] for n in (*due, *spoilt) if says.get(n) is not None}
-            detail = f"says {_words(told) or 'nothing new'}; its entries come to {_words(due)}"
+            detail = f"says {in_words(told) or 'nothing new'}; its entries come to {in_words(due)}"
             self._find(Invariant.CHANGES_HAVE_ENTRIES, key, detail)
 
     # transfers
@@ -198,14 +215,14 @@ class Fold:
         steps = sorted((one for one in entries if one.transfer_id), key=_by_event)
         for entry in steps:
             self._step(entry)
-        stepped = {str(one.transfer_id) for one in steps}
+        said = {str(one.transfer_id): one.said for one in steps}
         moved = self._updates(changes)
         for change in changes:
             if change.operation == INSERT:
                 moved[change.key] = {**change.fields, **moved.get(change.key, {})}
         created = {change.key for change in changes if change.operation == INSERT}
-        for key in sorted({*moved, *stepped}):
-            self._hold_transfer(key, moved.get(key, {}), stepped=key in stepped, new=key in created)
+        for key in sorted({*moved, *said}):
+            self._hold_transfer(key, moved.get(key, {}), said.get(key), new=key in created)
 
     def _step(self, entry: Entry) -> None:
         key, said = str(entry.transfer_id), entry.said
@@ -243,18 +260,41 @@ class Fold:
             self.cleared_ms.append(max(0, int((entry.at - kept.since).total_seconds() * 1_000)))
             kept.since = None
 
-    def _hold_transfer(self, key: str, claimed: Fields, *, stepped: bool, new: bool) -> None:
+    def _hold_transfer(self, key: str, claimed: Fields, said: Fields | None, *, new: bool) -> None:
         """The transfer must say what its entries led to, in the same commit."""
         kept = self.transfers.get(key)
         told = {name: claimed[name] for name in _MOVED if name in claimed}
-        spoilt = [name for name in _FIXED if name in claimed and not new]
+        spoilt = _spoilt(claimed, said, new=new)
         due = {name: getattr(kept, name) for name in _MOVED} if kept is not None else {}
+        stepped = said is not None
         if stepped != ("sequence" in told) or spoilt or any(told[n] != due.get(n) for n in told):
-            says = _words({**told, **{n: claimed[n] for n in spoilt}}) or "nothing new"
-            detail = f"says {says}; its entries say {_words(due) or 'nothing'}"
+            says = in_words({**told, **{n: claimed[n] for n in spoilt}}) or "nothing new"
+            detail = f"says {says}; its entries say {in_words(due) or 'nothing'}"
             self._find(Invariant.CHANGES_HAVE_ENTRIES, key, detail)
         if kept is not None and kept.status in _ENDED:
             del self.transfers[key]
+            self.ended.append(key)
+
+    # batches
+
+    def _fold_batches(self, entries: Iterable[Entry], changes: Sequence[Change]) -> None:
+        accepted = {str(one.said.get("id")): one.said for one in entries if _accepts_a_batch(one)}
+        for change in changes:
+            said = accepted.get(change.key, {})
+            if change.operation == INSERT:
+                self._hold_batch(
+                    change, [n for n in BATCH_ORDER if change.fields.get(n) != said.get(n)]
+                )
+            elif change.operation == UPDATE:
+                self._hold_batch(change, fixed_names(change.fields, BATCH_STATE))
+            else:
+                self._updates([change])
+
+    def _hold_batch(self, change: Change, spoilt: Sequence[str]) -> None:
+        if spoilt:
+            told = in_words({name: change.fields.get(name) for name in spoilt})
+            detail = f"says {told}; its init entry does not"
+            self._find(Invariant.CHANGES_HAVE_ENTRIES, change.key, detail)
 
     # the feed
 
@@ -280,6 +320,20 @@ class Fold:
 
 _IN_TRANSIT = {status.value for status in TransferStatus if status.has_money_in_transit}
 _ENDED = {status.value for status in TransferStatus if status.is_terminal}
+
+
+def _spoilt(claimed: Fields, said: Fields | None, *, new: bool) -> list[str]:
+    """The fields of a transfer that were set and may not be, or say otherwise than its event."""
+    fixed = [] if new else fixed_names(claimed, TRANSFER_STATE)
+    if said is None:
+        moved = any(name in claimed for name in _MOVED)
+        return fixed if fixed or moved else sorted(claimed)
+    differing = differing_names(claimed, said)
+    return fixed + [name for name in differing if name not in _MOVED and name not in fixed]
+
+
+def _accepts_a_batch(entry: Entry) -> bool:
+    return bool(entry.event["type"] == EventType.BATCH_ACCEPTED)
 
 
 def _digest_or_none(event: object) -> str | None:
@@ -317,7 +371,3 @@ def _by_wallet(entry: Entry) -> tuple[str, int]:
 
 def _by_event(entry: Entry) -> tuple[str, int]:
     return str(entry.transfer_id), int(entry.event["sequence"])
-
-
-def _words(fields: Fields) -> str:
-    return ", ".join(f"{name} {value}" for name, value in fields.items())

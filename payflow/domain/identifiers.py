@@ -20,6 +20,7 @@ class Prefix(StrEnum):
     ENDPOINT = "whe"
     DELIVERY = "whd"
     API_KEY = "key"
+    FINDING = "fnd"
 
 
 def is_id(value: str, prefix: Prefix) -> bool:

@@ -23,6 +23,8 @@ class Invariant(StrEnum):
     SEQUENCES_HAVE_NO_GAP = "sequences_have_no_gap"
     FEED_CHAIN_HOLDS = "feed_chain_holds"
     FEED_TELLS_THE_JOURNAL = "feed_tells_the_journal"
+    RECORDS_MATCH_ENTRIES = "records_match_entries"
+    HISTORIES_MATCH_JOURNAL = "histories_match_journal"
     SAGAS_ARE_ALIVE = "sagas_are_alive"
     HISTORY_ONLY_GROWS = "history_only_grows"
     CHANGES_HAVE_ENTRIES = "changes_have_entries"
@@ -46,19 +48,24 @@ _MEANING: Mapping[Invariant, str] = MappingProxyType(
         Invariant.STEP_SETS_ARE_LEGAL: "The steps of every transfer are those that lead to the "
         "state it is in.",
         Invariant.STEPS_ARE_WHOLE: "Every recorded step has its postings, its wallet and its "
-        "event, and what was refused moved nothing.",
+        "event; they move what its transfer or movement says, and a refusal moves nothing.",
         Invariant.SEQUENCES_HAVE_NO_GAP: "The entries of each wallet and the events of each "
         "transfer are numbered from 1 to its sequence.",
         Invariant.FEED_CHAIN_HOLDS: "Every position of the feed is taken, and each event's hash "
         "seals it and all before it.",
         Invariant.FEED_TELLS_THE_JOURNAL: "The feed has every event of the journal, word for "
         "word, and no other.",
+        Invariant.RECORDS_MATCH_ENTRIES: "Every transfer and batch is what its first entry says "
+        "was ordered, and stands as its last entry says; no wallet changes owner or currency.",
+        Invariant.HISTORIES_MATCH_JOURNAL: "Each step result in a workflow's history has its "
+        "journal entry with the same outcome, and each entry of a transfer whose history is kept "
+        "has its result there or is the step that waits.",
         Invariant.SAGAS_ARE_ALIVE: "Every transfer that has not ended has a running workflow, its "
         "own or its batch's, and every such workflow its transfer.",
         Invariant.HISTORY_ONLY_GROWS: "Nothing in the journal or the feed was ever changed or "
         "removed.",
-        Invariant.CHANGES_HAVE_ENTRIES: "No balance and no transfer ever changed but together with "
-        "the entry that says so.",
+        Invariant.CHANGES_HAVE_ENTRIES: "No balance, no transfer and no batch ever changed but "
+        "together with the entry that says so.",
     }
 )
 

@@ -61,12 +61,13 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """The last proof of the books, and how old it is."""
+    """The last proof of the books, how old it is, and whether it still says anything of now."""
 
     status: str
     violations: int
     transfers: int
     age_s: float
+    is_stale: bool
     oldest_in_transit_s: float
 
 

@@ -193,8 +193,13 @@ class Metrics:
             self._show_proof(standing.proof)
 
     def _show_proof(self, proof: Proven) -> None:
-        for status in ("ok", "violated"):
-            self._set(names.PROOF_STATUS, int(proof.status == status), status)
+        said = {
+            "ok": proof.status == "ok" and not proof.is_stale,
+            "violated": proof.status == "violated",
+            "stale": proof.is_stale,
+        }
+        for status, holds in said.items():
+            self._set(names.PROOF_STATUS, int(holds), status)
         self._set(names.PROOF_VIOLATIONS, proof.violations)
         self._set(names.PROOF_AGE, proof.age_s)
         self._set(names.PROOF_TRANSFERS, proof.transfers)

@@ -151,11 +151,12 @@ WEBHOOK_LAG = Metric(
 )  # fmt: skip
 
 PROOF_STATUS = Metric(
-    Kind.GAUGE, "payflow_proof_status", "1 for what the last proof says, 0 for the other (books).",
+    Kind.GAUGE, "payflow_proof_status",
+    "1 for what holds of the last proof, ok, violated or stale, else 0 (books).",
     ("status",),
 )  # fmt: skip
 PROOF_VIOLATIONS = Metric(
-    Kind.GAUGE, "payflow_proof_violations", "What the last proof found wrong (books)."
+    Kind.GAUGE, "payflow_proof_violations", "Open findings that the last proof names (books)."
 )
 PROOF_AGE = Metric(
     Kind.GAUGE, "payflow_proof_age_seconds", "How old the last proof of the books is (books)."

@@ -15,7 +15,16 @@ from pymongo.asynchronous.change_stream import AsyncChangeStream
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from payflow.domain.conservation import FEED, INSERT, JOURNAL, TRANSFERS, UPDATE, WALLETS, Change
+from payflow.domain.conservation import (
+    BATCHES,
+    FEED,
+    INSERT,
+    JOURNAL,
+    TRANSFERS,
+    UPDATE,
+    WALLETS,
+    Change,
+)
 from payflow.domain.errors import PayflowError
 from payflow.proof.sums import Database
 from payflow.storage.proof_documents import ProofStateDocument
@@ -23,7 +32,7 @@ from payflow.storage.proof_documents import ProofStateDocument
 STATE = ProofStateDocument.Settings.name
 CHECKPOINT = "checkpoint"
 READ_AT_ONCE = 1_000  # changes; about 1.5 MB
-_FOLDED = (JOURNAL, FEED, WALLETS, TRANSFERS)
+_FOLDED = (JOURNAL, FEED, WALLETS, TRANSFERS, BATCHES)
 _RESUMABLE = "ResumableChangeStreamError"
 
 Fields = dict[str, Any]

@@ -23,7 +23,9 @@ Fields = dict[str, Any]
 class Checkpoint:
     """The checkpoint as it was read or is to be written.
 
-    ``found`` was found since the last proof; ``standing`` is what that proof says is wrong.
+    ``found`` was found since the last proof; ``standing`` is what the last pass found wrong.
+    ``ended`` are some of the transfers that have ended since. ``compared_to`` is the last transfer
+    whose history was compared, while a full pass's comparison of all is under way.
     """
 
     number: int = 0
@@ -34,6 +36,8 @@ class Checkpoint:
     found: tuple[Finding, ...] = ()
     standing: tuple[Finding, ...] = ()
     cleared_ms: tuple[int, ...] = ()
+    ended: tuple[str, ...] = ()
+    compared_to: str | None = None
     proofs: int = 0
     last_hash: str = GENESIS
     full_at: datetime | None = None
@@ -71,6 +75,8 @@ async def read_checkpoint(database: Database) -> Checkpoint:
         found=tuple(_finding(one) for one in kept["found"]),
         standing=tuple(_finding(one) for one in kept["standing"]),
         cleared_ms=tuple(kept["cleared_ms"]),
+        ended=tuple(kept["ended"]),
+        compared_to=kept["compared_to"],
         proofs=int(kept["proofs"]),
         last_hash=kept["last_hash"],
         full_at=kept["full_at"],
@@ -104,6 +110,8 @@ def _fields(one: Checkpoint) -> Fields:
         "found": told(one.found),
         "standing": told(one.standing),
         "cleared_ms": list(one.cleared_ms),
+        "ended": list(one.ended),
+        "compared_to": one.compared_to,
         "proofs": one.proofs,
         "last_hash": one.last_hash,
         "full_at": one.full_at,

@@ -23,7 +23,9 @@ from payflow.domain.conservation import (
     TransferSum,
     WalletSum,
 )
+from payflow.domain.invariants import Finding, Invariant
 from payflow.domain.journal_reading import digest_of
+from payflow.domain.records import WALLET_FIXED, in_words
 from payflow.domain.transfers import TransferStatus
 from payflow.proof.questions import decimal
 from payflow.proof.sums import Database
@@ -43,10 +45,14 @@ Write = ReplaceOne[Fields] | DeleteOne
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The books at a mark, beside the memory: where the feed ends, and how many transfers."""
+    """The books at a mark, beside the memory: where the feed ends, and how many transfers.
+
+    ``changed`` are wallets that no longer say what the memory before has of them.
+    """
 
     end: FeedEnd
     transfers: int
+    changed: tuple[Finding, ...] = ()
 
 
 class Memory:
@@ -101,17 +107,21 @@ class Memory:
         """Drop the generations that do not count."""
         await self._kept.delete_many({"generation": {"$ne": self._generation}})
 
-    async def rebuild(self, at: Timestamp) -> Standing:
-        """Fold the journal as it stood then into this generation, which nobody reads yet."""
+    async def rebuild(self, at: Timestamp, before: "Memory") -> Standing:
+        """Fold the journal as it stood then into this generation, which nobody reads yet.
+
+        What no entry has (whose a wallet is) is taken over from the generation ``before``.
+        """
         await self._kept.delete_many({"generation": self._generation})
-        await self._insert(self._wallet_sums(at))
+        changed: list[Finding] = []
+        await self._insert(self._wallet_sums(at, before, changed))
         await self._insert(self._open_transfers(at))
         await self._insert(self._without_place(at))
         last = await first_at(self._database, at, FEED, {"sort": {"_id": -1}})
         counting: list[Fields] = [{"$group": {"_id": None, "count": {"$sum": 1}}}]
         counted = [row async for row in aggregate_at(self._database, at, TRANSFERS, counting)]
         end = FeedEnd(last["_id"], last["hash"]) if last else FeedEnd()
-        return Standing(end, counted[0]["count"] if counted else 0)
+        return Standing(end, counted[0]["count"] if counted else 0, tuple(changed))
 
     def _id(self, key: str) -> str:
         return f"{self._generation}/{key}"
@@ -134,7 +144,9 @@ class Memory:
             )
             fold.transfers.setdefault(key, known)
         else:
-            known_wallet = WalletSum(int(kept["balance"]), int(kept["sequence"]), kept["currency"])
+            known_wallet = WalletSum(
+                int(kept["balance"]), int(kept["sequence"]), kept["currency"], kept["fixed"]
+            )
             fold.wallets.setdefault(key, known_wallet)
         return key
 
@@ -155,6 +167,7 @@ class Memory:
             "balance": one.balance,
             "sequence": one.sequence,
             "currency": one.currency,
+            "fixed": dict(one.fixed),
         }
 
     def _transfer(self, key: str, one: TransferSum, *, due: bool = False) -> Fields:
@@ -184,7 +197,46 @@ class Memory:
         if waiting:
             await self._kept.insert_many(waiting, ordered=False)
 
-    async def _wallet_sums(self, at: Timestamp) -> AsyncIterator[Fields]:
+    async def _wallet_sums(
+        self, at: Timestamp, before: "Memory", changed: list[Finding]
+    ) -> AsyncIterator[Fields]:
+        """The sums from the journal; wallets that changed what is fixed are found on the way."""
+        waiting: dict[str, WalletSum] = {}
+        async for row in self._folded_wallets(at):
+            balance = int(row["balance"].to_decimal()) if row["balance"] is not None else 0
+            fixed = {name: row[name] for name in WALLET_FIXED if row.get(name) is not None}
+            waiting[row["_id"]] = WalletSum(
+                balance, int(row["sequence"] or 0), str(row["currency"]), fixed
+            )
+            if len(waiting) == CHUNK:
+                changed += await before.take_over(waiting)
+                for key, one in waiting.items():
+                    yield self._wallet(key, one)
+                waiting = {}
+        changed += await before.take_over(waiting)
+        for key, one in waiting.items():
+            yield self._wallet(key, one)
+
+    async def take_over(self, wallets: Mapping[str, WalletSum]) -> list[Finding]:
+        """Give the wallets what this generation has of them, and say which had changed."""
+        known = Fold()
+        await self.recall(known, wallets)
+        changed = []
+        for key, one in wallets.items():
+            was = known.wallets.get(key)
+            if was is None or (was.fixed, was.currency) == (one.fixed, one.currency):
+                continue
+            due = {**was.fixed, "currency": was.currency}
+            says = {**one.fixed, "currency": one.currency}
+            names = [name for name in due if due[name] != says.get(name)]
+            told = in_words({name: says.get(name) for name in names})
+            detail = f"says {told}; it was {in_words({name: due[name] for name in names})}"
+            changed.append(Finding(Invariant.RECORDS_MATCH_ENTRIES, key, detail))
+            one.fixed, one.currency = was.fixed, was.currency
+        return changed
+
+    async def _folded_wallets(self, at: Timestamp) -> AsyncIterator[Fields]:
+        fixed = dict.fromkeys(WALLET_FIXED, 1)
         stages: list[Fields] = [
             {"$match": {"wallet_sequence": {"$exists": True}}},
             {"$unwind": "$postings"},
@@ -197,20 +249,24 @@ class Memory:
                     "currency": {"$max": "$currency"},
                 }
             },
-            {"$unionWith": {"coll": WALLETS, "pipeline": [{"$project": {"currency": 1}}]}},
+            {
+                "$unionWith": {
+                    "coll": WALLETS,
+                    "pipeline": [{"$project": {"currency": 1, **fixed}}],
+                }
+            },
             {
                 "$group": {
                     "_id": "$_id",
                     "balance": {"$max": "$balance"},
                     "sequence": {"$max": "$sequence"},
                     "currency": {"$max": "$currency"},
+                    **{name: {"$max": f"${name}"} for name in WALLET_FIXED},
                 }
             },
         ]
         async for row in aggregate_at(self._database, at, JOURNAL, stages):
-            balance = int(row["balance"].to_decimal()) if row["balance"] is not None else 0
-            summed = WalletSum(balance, int(row["sequence"] or 0), str(row["currency"]))
-            yield self._wallet(row["_id"], summed)
+            yield row
 
     async def _open_transfers(self, at: Timestamp) -> AsyncIterator[Fields]:
         stages = [{"$match": UNFINISHED}]
@@ -263,7 +319,8 @@ async def aggregate_at(
         "allowDiskUse": True,
         "readConcern": {"level": "snapshot", "atClusterTime": at},
     }
-    async for row in await database.cursor_command(command):
+    options = database.codec_options  # a command's answer has the driver's own otherwise
+    async for row in await database.cursor_command(command, codec_options=options):
         yield row
 
 

@@ -6,6 +6,7 @@ checkpoint finds it moved, and nothing of it counts.
 """
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
@@ -20,9 +21,11 @@ from payflow.domain.conservation import FEED, INSERT, JOURNAL, TRANSFERS, WALLET
 from payflow.domain.invariants import Finding, Invariant
 from payflow.domain.ports import Clock
 from payflow.domain.proof_ports import Verdict
+from payflow.domain.records import in_words
 from payflow.proof.books import findings_in
 from payflow.proof.changes import Commit, Mark, StreamLost, changes_after
 from payflow.proof.checkpoint import CLEARED_AT_MOST, Checkpoint, leave_mark, read_checkpoint
+from payflow.proof.histories import SAMPLE, HistoryCheck
 from payflow.proof.memory import Memory, aggregate_at, first_at
 from payflow.proof.publishing import Publisher
 from payflow.proof.sums import Database
@@ -41,13 +44,22 @@ FOUND_AT_MOST = 100  # findings a pass remembers: enough to see what is wrong, w
 class Passes:
     """The ``Prover`` port over MongoDB."""
 
-    def __init__(self, database: Database, publisher: Publisher, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        publisher: Publisher,
+        clock: Clock,
+        histories: HistoryCheck | None = None,
+    ) -> None:
         self._database = database
+        self._histories = histories
         self._publisher = publisher
         self._clock = clock
 
     async def prove(self, *, full: bool = False) -> Verdict:
         """One pass; a full one when asked, when it is time, and while anything is wrong.
+
+        It is time after a week, and when an operator has closed a finding.
 
         Raises:
             ProofOvertaken: run it again. BooksUnavailable: MongoDB does not answer.
@@ -62,19 +74,42 @@ class Passes:
                 state, mark = await self._catch_up(await self._without_token())
             keys, found = await self._hold_against_the_books(state, mark)
             found = [*state.found, *found]
-            if full or found or state.standing or self._is_time(state):
+            full = bool(full or found or state.standing or await self._is_time(state))
+            if full:
                 found += await findings_in(self._database)
-                ahead = await self._rebuilt(state, mark)
+                ahead, changed = await self._rebuilt(state, mark)
+                found += changed
             else:
                 ahead = replace(state, token=mark.token)
+            ahead, differing = await self._compare_histories(ahead, full=full)
+            found += differing
             verdict = await self._publisher.publish(state, ahead, _distinct(found), mark.time)
             memory = Memory(self._database, ahead.generation)
             await memory.settle(keys)
             await memory.forget_others()
             return verdict
 
-    def _is_time(self, state: Checkpoint) -> bool:
-        return state.full_at is None or self._clock.now() - state.full_at > FULL_EVERY
+    async def _compare_histories(
+        self, state: Checkpoint, *, full: bool
+    ) -> tuple[Checkpoint, tuple[Finding, ...]]:
+        """What Temporal's histories have otherwise than the journal, of some of them in each pass.
+
+        The walk over all begins with a full pass that finds no walk under way, and the passes
+        after it go on with it.
+        """
+        if self._histories is None:
+            return state, ()
+        rule = Invariant.HISTORIES_MATCH_JOURNAL
+        wrong_before = [one.subject_id for one in state.standing if one.invariant is rule]
+        compared = await self._histories.compare(
+            [*wrong_before, *state.ended], state.compared_to, full=full
+        )
+        return replace(state, compared_to=compared.walked_to), compared.findings
+
+    async def _is_time(self, state: Checkpoint) -> bool:
+        if state.full_at is None or self._clock.now() - state.full_at > FULL_EVERY:
+            return True
+        return await self._publisher.findings.closed_since(state.full_at)
 
     async def _without_token(self) -> Checkpoint:
         state = await read_checkpoint(self._database)
@@ -117,6 +152,7 @@ class Passes:
             end=fold.end,
             transfers=state.transfers + fold.accepted,
             found=(*state.found, *fold.found)[:FOUND_AT_MOST],
+            ended=_sample((*state.ended, *fold.ended)),
             cleared_ms=(*state.cleared_ms, *fold.cleared_ms)[-CLEARED_AT_MOST:],
         )
 
@@ -158,6 +194,10 @@ class Passes:
             if says != due:
                 detail = f"balance, sequence, held, currency {says}; its entries come to {due}"
                 found.append(Finding(Invariant.BALANCES_ARE_FOLDS, key, detail))
+            fixed = dict(zip(kept.fixed, _said(said, key, *kept.fixed), strict=True))
+            if fixed != kept.fixed:
+                detail = f"says {in_words(fixed)}; it was {in_words(kept.fixed)}"
+                found.append(Finding(Invariant.RECORDS_MATCH_ENTRIES, key, detail))
         said = await self._read(at, TRANSFERS, fold.transfers)
         for key, one in fold.transfers.items():
             due_of = (one.status, one.sequence, one.refunded, one.amount)
@@ -175,11 +215,13 @@ class Passes:
         rows = aggregate_at(self._database, at, collection, stages)
         return {row["_id"]: row async for row in rows}
 
-    async def _rebuilt(self, state: Checkpoint, mark: Mark) -> Checkpoint:
+    async def _rebuilt(
+        self, state: Checkpoint, mark: Mark
+    ) -> tuple[Checkpoint, tuple[Finding, ...]]:
         """A new memory from the whole journal at the mark; it counts when it is published."""
-        generation = str(ULID())
-        standing = await Memory(self._database, generation).rebuild(mark.time)
-        return replace(
+        generation, before = str(ULID()), Memory(self._database, state.generation)
+        standing = await Memory(self._database, generation).rebuild(mark.time, before)
+        ahead = replace(
             state,
             token=mark.token,
             generation=generation,
@@ -187,6 +229,7 @@ class Passes:
             transfers=standing.transfers,
             full_at=self._clock.now(),
         )
+        return ahead, standing.changed
 
 
 async def _rest(begun: float) -> None:
@@ -206,6 +249,13 @@ async def _together(commits: AsyncIterator[Commit]) -> AsyncIterator[list[Commit
             lot, changes = [], 0
     if lot:
         yield lot
+
+
+def _sample(ended: Sequence[str]) -> tuple[str, ...]:
+    """As many of them as a pass compares; which is no secret, and all have a chance."""
+    if len(ended) <= SAMPLE:
+        return tuple(ended)
+    return tuple(random.sample(ended, SAMPLE))  # nosec B311
 
 
 def _keys_of(commits: Iterable[Commit]) -> set[str]:

@@ -1,8 +1,8 @@
-"""What follows from a pass: wallets frozen, operators told, and a proof, signed and chained."""
+"""What follows from a pass: findings on record, wallets frozen, and a proof, signed and chained."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from statistics import median
 from typing import Any
 
@@ -16,7 +16,7 @@ from payflow.domain.events import EventType
 from payflow.domain.identifiers import Prefix
 from payflow.domain.invariants import Finding
 from payflow.domain.ports import Clock, Wallets
-from payflow.domain.proof_ports import Verdict
+from payflow.domain.proof_ports import RecordedFinding, Verdict
 from payflow.domain.repair_ports import AuditLog, OperatorAct
 from payflow.domain.representation import rfc3339
 from payflow.domain.users import Role
@@ -26,25 +26,40 @@ from payflow.proof.memory import Memory
 from payflow.proof.questions import JOURNAL, TRANSFERS, WALLETS
 from payflow.proof.sums import Database
 from payflow.storage.documents import FeedDocument, UserDocument
+from payflow.storage.findings import MongoFindings, recorded
 from payflow.storage.identity import new_id
 from payflow.storage.proof_documents import ProofDocument
 from payflow.storage.transactions import in_transaction
 
 SYSTEM = "system"  # the actor of acts that nobody asked for
 OK, VIOLATED = "ok", "violated"
+TOLD_AT_MOST = 100  # violations in one proof, oldest first: about 30 kB; findings are kept in full
+OPEN_AT_MOST = 1_000  # findings; whatever is wrong then, more of them would say nothing new
+# A proof says nothing of now when three passes in a row are missing. A pass takes seconds itself.
+STALE_AFTER = 3  # intervals
+SHORTEST_INTERVAL_S = 5.0
 
 Fields = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Publisher:
-    """Gives proofs; ``wallets`` and ``audit`` are the ways every freeze goes."""
+    """Gives proofs; ``wallets`` and ``audit`` are the ways every freeze goes.
+
+    ``interval_s`` is the pause between passes: from it follows when a proof is stale.
+    """
 
     database: Database
     keys: StatementKeys
     wallets: Wallets
     audit: AuditLog
     clock: Clock
+    interval_s: float
+
+    @property
+    def findings(self) -> MongoFindings:
+        """Where findings are on record."""
+        return MongoFindings(self.database.client, self.database.name, self.clock)
 
     async def publish(
         self,
@@ -53,16 +68,23 @@ class Publisher:
         violations: Sequence[Finding],
         snapshot: Timestamp,
     ) -> Verdict:
-        """Freeze first, then put the proof on record together with the checkpoint and the alert.
+        """Freeze first, then put proof, findings, checkpoint and alert on record together.
 
-        Who dies in between freezes once more, which changes nothing.
+        Who dies in between freezes once more, which changes nothing. A proof is ``violated`` while
+        any finding is open, whatever this pass found.
         """
-        known = {(one.invariant, one.subject_id) for one in state.standing}
-        new = [one for one in violations if (one.invariant, one.subject_id) not in known]
-        for wallet_id in sorted(await self._concerned(new)):
-            await self._freeze(wallet_id, new)
+        kept = await self.findings.open()
+        known = {_key(one.finding): one for one in kept}
+        unknown = [one for one in violations if _key(one) not in known]
+        room = max(0, OPEN_AT_MOST - len(kept))
+        new = [await self._new(one, state.proofs + 1) for one in unknown[:room]]
+        for one in new:
+            for wallet_id in one.wallet_ids:
+                await self._freeze(wallet_id, one.finding)
+        again = [known[_key(one)].id for one in violations if _key(one) in known]
         full = ahead.generation != state.generation
-        statement = await self._statement(ahead, violations, snapshot, full=full)
+        told_of = [one.finding for one in (*kept, *new)]
+        statement = await self._statement(ahead, told_of[:TOLD_AT_MOST], snapshot, full=full)
         alert = await self._alert(statement) if new else None
 
         proven = replace(
@@ -70,6 +92,7 @@ class Publisher:
             found=(),
             standing=tuple(violations),
             cleared_ms=(),
+            ended=(),
             proofs=statement["number"],
             last_hash=statement["hash"],
         )
@@ -78,12 +101,16 @@ class Publisher:
             await state.move(self.database, session, proven)
             proof = {"_id": statement["number"], "statement": statement, "at": self.clock.now()}
             await self.database[ProofDocument.Settings.name].insert_one(proof, session=session)
+            await self.findings.write(new, again, statement["number"], session)
             if alert is not None:
                 await self.database[JOURNAL].insert_one(alert, session=session)
 
         await in_transaction(self.database.client, work)
-        logger.info("proof {} is {}: {}", statement["number"], statement["status"], violations)
-        return Verdict(statement["number"], statement["status"], len(violations))
+        logger.info("proof {} is {}: {}", statement["number"], statement["status"], told_of)
+        return Verdict(statement["number"], statement["status"], len(told_of))
+
+    async def _new(self, finding: Finding, proof: int) -> RecordedFinding:
+        return recorded(finding, proof, await self._concerned(finding), self.clock.now())
 
     async def _statement(
         self,
@@ -94,13 +121,15 @@ class Publisher:
         full: bool,
     ) -> Fields:
         oldest = await Memory(self.database, state.generation).oldest_in_transit()
-        cleared = state.cleared_ms
+        cleared, now = state.cleared_ms, self.clock.now()
+        stale_after_s = STALE_AFTER * max(self.interval_s, SHORTEST_INTERVAL_S)
         return self.keys.seal(
             {
                 "object": "proof",
                 "number": state.proofs + 1,
                 "status": VIOLATED if violations else OK,
-                "checked_at": rfc3339(self.clock.now()),
+                "checked_at": rfc3339(now),
+                "stale_after": rfc3339(now + timedelta(seconds=stale_after_s)),
                 "snapshot_at": rfc3339(datetime.fromtimestamp(snapshot.time, UTC)),
                 "scope": "full" if full else "incremental",
                 "transfers_checked": state.transfers,
@@ -114,24 +143,23 @@ class Publisher:
             }
         )
 
-    async def _concerned(self, findings: Sequence[Finding]) -> set[str]:
-        """The wallets that findings are about: by themselves, their transfer, entry or event."""
-        wallets: set[str] = set()
-        for one in findings:
-            subject = one.subject_id
-            thing, _, leg = subject.partition(":")
-            if thing.startswith(f"{Prefix.WALLET}_"):
-                wallets.add(thing)
-            elif leg:
-                entry = await self.database[JOURNAL].find_one({"_id": subject}) or {}
-                wallets |= await self._of(entry.get("wallet_id"), thing)
-            elif thing.startswith(f"{Prefix.TRANSFER}_"):
-                wallets |= await self._of(None, thing)
-            else:
-                which = {"_id": int(thing)} if thing.isdecimal() else {"event_id": thing}
-                event = await self.database[FeedDocument.Settings.name].find_one(which) or {}
-                wallets |= await self._of(event.get("wallet_id"), event.get("transfer_id"))
-        return wallets
+    async def _concerned(self, finding: Finding) -> set[str]:
+        """The wallets a finding is about: by itself, its transfer, batch, entry or event."""
+        subject = finding.subject_id
+        thing, _, leg = subject.partition(":")
+        if thing.startswith(f"{Prefix.WALLET}_"):
+            return {thing}
+        if thing.startswith(f"{Prefix.BATCH}_"):
+            items = self.database[TRANSFERS].find({"batch_id": thing}, {"wallet_ids": 1})
+            return {one async for item in items for one in item.get("wallet_ids", ())}
+        if leg:
+            entry = await self.database[JOURNAL].find_one({"_id": subject}) or {}
+            return await self._of(entry.get("wallet_id"), thing)
+        if thing.startswith(f"{Prefix.TRANSFER}_"):
+            return await self._of(None, thing)
+        which = {"_id": int(thing)} if thing.isdecimal() else {"event_id": thing}
+        event = await self.database[FeedDocument.Settings.name].find_one(which) or {}
+        return await self._of(event.get("wallet_id"), event.get("transfer_id"))
 
     async def _of(self, wallet_id: str | None, transfer_id: str | None) -> set[str]:
         if wallet_id:
@@ -139,12 +167,12 @@ class Publisher:
         transfer = await self.database[TRANSFERS].find_one({"_id": transfer_id}) or {}
         return set(transfer.get("wallet_ids", ()))
 
-    async def _freeze(self, wallet_id: str, findings: Sequence[Finding]) -> None:
+    async def _freeze(self, wallet_id: str, finding: Finding) -> None:
         """As an operator would, in the system's name; one that is not active stays as it is."""
         active = {"_id": wallet_id, "status": WalletStatus.ACTIVE.value}
         if not await self.database[WALLETS].find_one(active):
             return
-        why = f"proof violated: {findings[0].invariant} of {findings[0].subject_id}"
+        why = f"proof violated: {finding.invariant} of {finding.subject_id}"
         act_id = await self.audit.begin(OperatorAct(SYSTEM, "freeze", wallet_id, why))
         try:
             await self.wallets.set_status(wallet_id, WalletStatus.FROZEN)
@@ -177,3 +205,8 @@ class Publisher:
             },
             "created_at": now,
         }
+
+
+def _key(finding: Finding) -> tuple[str, str]:
+    """A rule and a subject are one finding, however it is worded."""
+    return finding.invariant.value, finding.subject_id

@@ -97,6 +97,20 @@ _WALLETS_POSTED = {
     }
 }
 
+_TO_ITS_WALLET = {
+    "$reduce": {
+        "input": _or("postings", []),
+        "initialValue": _NOUGHT,
+        "in": {
+            "$cond": [
+                {"$eq": ["$$this.account", "$wallet_id"]},
+                {"$add": ["$$value", decimal("$$this.amount")]},
+                "$$value",
+            ]
+        },
+    }
+}
+
 _IS_WHOLE = {
     "$and": [
         {"$ne": [_or("entry_id", ""), ""]},
@@ -124,8 +138,53 @@ _IS_WHOLE = {
         # the wallet it touches, with its place among the wallet's entries
         {"$eq": [_WALLETS_POSTED, {"$cond": [_or("wallet_id", False), ["$wallet_id"], []]}]},
         {"$eq": [_or("wallet_id", 0), {"$cond": [_or("wallet_sequence", 0), "$wallet_id", 0]}]},
-        # a reason, where it was refused or voided
-        {"$or": [{"$in": [_or("outcome", "none"), ["none", "applied"]]}, _or("code", False)]},
+        # the first side is the wallet's, or the world's: what the event says, in or out
+        {
+            "$or": [
+                {"$eq": [{"$size": _or("postings", [])}, 0]},
+                {
+                    "$eq": [
+                        decimal({"$arrayElemAt": [_or("postings.amount", []), 0]}),
+                        {
+                            "$multiply": [
+                                decimal("$event.data.amount"),
+                                {"$cond": [{"$in": ["$leg", ["debit", "withdrawal"]]}, -1, 1]},
+                            ]
+                        },
+                    ]
+                },
+            ]
+        },
+        {
+            "$in": [
+                _or("wallet_id", "none"),
+                [
+                    "none",
+                    {
+                        "$switch": {
+                            "branches": [
+                                {
+                                    "case": {"$in": ["$leg", ["debit", "refund"]]},
+                                    "then": "$event.data.source_wallet_id",
+                                },
+                                {
+                                    "case": {"$eq": ["$leg", "credit"]},
+                                    "then": "$event.data.destination_wallet_id",
+                                },
+                            ],
+                            "default": "$event.data.wallet_id",
+                        }
+                    },
+                ],
+            ]
+        },
+        # the reason that its event gives, where it was refused or voided
+        {
+            "$or": [
+                {"$in": [_or("outcome", "none"), ["none", "applied"]]},
+                {"$eq": ["$code", _or("event.data.failure.code", False)]},
+            ]
+        },
     ]
 }
 
@@ -170,6 +229,36 @@ QUESTIONS = (
             ),
         ],
         "balance {balance} {currency}, held {held}; its postings come to {folded} {currencies}",
+    ),
+    Question(
+        Invariant.BALANCES_ARE_FOLDS,
+        JOURNAL,
+        [
+            {"$match": {"wallet_sequence": {"$exists": True}}},
+            {
+                "$project": {
+                    "wallet_id": 1,
+                    "wallet_sequence": 1,
+                    "balance_after": 1,
+                    "amount": _TO_ITS_WALLET,
+                }
+            },
+            {
+                "$setWindowFields": {
+                    "partitionBy": "$wallet_id",
+                    "sortBy": {"wallet_sequence": 1},
+                    "output": {
+                        "folded": {
+                            "$sum": "$amount",
+                            "window": {"documents": ["unbounded", "current"]},
+                        }
+                    },
+                }
+            },
+            unless({"$eq": ["$balance_after", "$folded"]}),
+            {"$group": {"_id": "$wallet_id", "first": {"$min": "$wallet_sequence"}}},
+        ],
+        "from its entry {first} on, the balance after it is not the sum of those up to it",
     ),
     Question(
         Invariant.NOBODY_BELOW_FLOOR,

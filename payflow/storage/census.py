@@ -9,6 +9,7 @@ from payflow.domain.observing import Proven, Standing
 from payflow.domain.transfers import TransferStatus
 from payflow.storage.endings import OPEN, UNFINISHED
 from payflow.storage.identity import SystemClock
+from payflow.storage.proofs import is_stale
 from payflow.storage.transactions import Collection, translated
 
 COUNT_AGAIN_S = 3.0  # several scrapers, or one that is eager, cost the books no more than this
@@ -56,5 +57,6 @@ async def last_proof(proofs: Collection) -> Proven | None:
         violations=len(statement["violations"]),
         transfers=statement["transfers_checked"],
         age_s=max(0.0, (now - kept["at"]).total_seconds()),
+        is_stale=is_stale(statement, now),
         oldest_in_transit_s=max(0.0, (now - since).total_seconds()),
     )

@@ -22,6 +22,7 @@ from payflow.storage.endings import (
     WHY_NOT,
 )
 from payflow.storage.proof_documents import (
+    FindingDocument,
     ProofDocument,
     ProofMemoryDocument,
     ProofStateDocument,
@@ -203,6 +204,7 @@ class JournalDocument(StoredDocument):
     audience: list[str] = Field(default_factory=list)  # users who may see the event
     endpoint_id: str | None = None  # the one webhook endpoint the event is for
     idempotency: dict[str, str] | None = None
+    order: dict[str, Any] | None = None  # of an init entry: its parties, its place in a batch
     origin: dict[str, Any] | None = None
     note: dict[str, str] | None = None
     reference: str | None = None
@@ -377,6 +379,7 @@ DOCUMENTS: tuple[type[Document], ...] = (
     WebhookDeliveryDocument,
     ApiKeyDocument,
     AuditLinkDocument,
+    FindingDocument,
     ProofDocument,
     ProofMemoryDocument,
     ProofStateDocument,

@@ -26,7 +26,7 @@ from payflow.domain.ports import (
     Transfers,
     Wallets,
 )
-from payflow.domain.proof_ports import Proofs
+from payflow.domain.proof_ports import Findings, Proofs
 from payflow.domain.receipt_ports import ReceiptStore
 from payflow.domain.repair_ports import AuditLog, Repairs
 from payflow.domain.sign_on import SignOns
@@ -55,6 +55,7 @@ from payflow.storage.crash_points import (
 from payflow.storage.door import Door
 from payflow.storage.event_bus import EventBus
 from payflow.storage.feed import FeedCollections, MongoFeed
+from payflow.storage.findings import MongoFindings
 from payflow.storage.identity import SystemClock
 from payflow.storage.memory import Memory
 from payflow.storage.noting import NotingBooks
@@ -100,6 +101,7 @@ class Storage:
     news: News
     delivery_records: DeliveryRecords
     endpoints: Endpoints
+    findings: Findings
     observer: Observer
     probes: tuple[Probe, ...]
     proofs: Proofs
@@ -162,9 +164,10 @@ async def open_storage(
                 news=bus,
                 delivery_records=_delivery_records(client, clock, settings),
                 endpoints=MongoEndpoints(collections, settings.mongo_database, clock),
+                findings=MongoFindings(client, settings.mongo_database, clock),
                 observer=observer,
                 probes=probes,
-                proofs=MongoProofs(proofs),
+                proofs=MongoProofs(proofs, clock),
                 quotas=CountedQuotas(quotas, observer),
                 receipts=MongoReceipts(client, settings.mongo_database),
                 refresh_tokens=MongoRefreshTokens(client),

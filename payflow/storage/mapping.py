@@ -162,6 +162,12 @@ def from_acceptance(
         "postings": [],
         "entry_id": entry_id,
         **transfer_event(event_id, "transfer.initiated", transfer),
+        # what the event does not say, for the proof to hold the transfer against
+        "order": {
+            "payer_id": transfer.payer_id,
+            "payee_id": transfer.payee_id,
+            **_from_place(transfer.place),
+        },
         "request_id": request_id,
         "created_at": transfer.created_at,
     }

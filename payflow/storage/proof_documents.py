@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from beanie import Document
-from pymongo import ASCENDING, IndexModel
+from pymongo import ASCENDING, DESCENDING, IndexModel
 
 from payflow.storage.stored import StoredDocument
 
@@ -64,3 +64,36 @@ class ProofDocument(Document):
         """Collection. ``_id`` is every reader's order."""
 
         name = "proofs"
+
+
+class FindingDocument(StoredDocument):
+    """Something the proof has found wrong; open until an operator closes it, and then kept."""
+
+    invariant: str
+    subject_id: str
+    detail: str
+    status: str
+    first_proof: int
+    last_proof: int
+    wallet_ids: list[str]
+    found_at: datetime
+    closed_at: datetime | None = None
+    closed_by: str | None = None
+    reason: str | None = None
+
+    class Settings:
+        """Collection and indexes."""
+
+        name = "proof_findings"
+        indexes: ClassVar = [
+            # a rule and a subject are one finding while it is open; and all that are open
+            IndexModel(
+                [("invariant", ASCENDING), ("subject_id", ASCENDING)],
+                name="open",
+                unique=True,
+                partialFilterExpression={"status": "open"},
+            ),
+            IndexModel([("status", ASCENDING), ("_id", DESCENDING)], name="status_newest"),
+            # what was closed since the last full pass
+            IndexModel([("closed_at", ASCENDING)], name="closed", sparse=True),
+        ]

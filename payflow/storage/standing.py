@@ -1,4 +1,4 @@
-"""How relay, webhooks and parked transfers stand, read from the books in a few small reads."""
+"""How relay, webhooks, parked transfers and findings stand, read in a few small reads."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,9 +7,18 @@ from typing import Any
 from pymongo import ASCENDING, DESCENDING
 from pymongo.asynchronous.database import AsyncDatabase
 
+from payflow.domain.proof_ports import FindingStatus, RecordedFinding
+from payflow.domain.wallets import WalletStatus
 from payflow.domain.webhooks import DeliveryStatus, EndpointStatus
-from payflow.storage.documents import FeedDocument, JournalDocument, TransferDocument
+from payflow.storage.documents import (
+    FeedDocument,
+    JournalDocument,
+    TransferDocument,
+    WalletDocument,
+)
 from payflow.storage.feed import RELAY
+from payflow.storage.findings import to_finding
+from payflow.storage.proof_documents import FindingDocument
 from payflow.storage.relay_lease import LEASE
 from payflow.storage.transactions import translated
 from payflow.storage.webhook_deliveries import WAITED_FOR
@@ -69,6 +78,19 @@ class ParkedStanding:
     now: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class FindingsStanding:
+    """Open findings of the proof, the oldest first, and which of their wallets are frozen.
+
+    ``left_frozen`` are wallets that were frozen because of findings that are closed by now.
+    """
+
+    count: int
+    oldest: tuple[RecordedFinding, ...]
+    frozen: frozenset[str]
+    left_frozen: tuple[str, ...]
+
+
 async def relay_standing(database: Database) -> RelayStanding:
     """Read the lease and look for the first event without a place."""
     with translated():
@@ -118,6 +140,31 @@ async def parked_standing(database: Database) -> ParkedStanding:
             since=min((one["updated_at"] for one in oldest), default=None),
             now=await _server_time(database),
         )
+
+
+async def findings_standing(database: Database) -> FindingsStanding:
+    """Read the open findings, the last ones that were closed, and their wallets."""
+    kept = database[FindingDocument.Settings.name]
+    opened = {"status": FindingStatus.OPEN.value}
+    closed = {"status": FindingStatus.CLOSED.value}
+    with translated():
+        count = await kept.count_documents(opened, limit=COUNTED_AT_MOST)
+        found = kept.find(opened, sort=[("_id", ASCENDING)], limit=LATEST)
+        oldest = [to_finding(fields) async for fields in found]
+        last = kept.find(closed, {"wallet_ids": 1}, sort=[("_id", DESCENDING)], limit=LATEST)
+        of_closed = {one async for fields in last for one in fields["wallet_ids"]}
+        of_open = {one for finding in oldest for one in finding.wallet_ids}
+        wallets = database[WalletDocument.Settings.name].find(
+            {"_id": {"$in": sorted(of_open | of_closed)}, "status": WalletStatus.FROZEN.value},
+            {"_id": 1},
+        )
+        frozen = {wallet["_id"] async for wallet in wallets}
+    return FindingsStanding(
+        count=count,
+        oldest=tuple(oldest[:SHOWN]),
+        frozen=frozenset(frozen & of_open),
+        left_frozen=tuple(sorted(frozen - of_open)),
+    )
 
 
 async def _first_unplaced(database: Database, last: dict[str, Any] | None) -> datetime | None:

@@ -14,6 +14,7 @@ OURS = {
     "journal.postings",  # account and amount
     "journal.event",  # the builder of an event; users' keys in its data are pairs
     "journal.idempotency",  # user, key and hash, each a value
+    "journal.order",  # parties, and the place in a batch
     "journal.origin",
     "journal.note",
     "feed.event",

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pymongo import AsyncMongoClient
 
 from cli.stack import EmbeddedStack
+from payflow.domain.batch_ports import BatchOrder
+from payflow.domain.batches import BatchMode
 from payflow.domain.identifiers import Prefix
 from payflow.domain.ledger import Leg, LegRequest, SettledOutside, Tombstone
 from payflow.domain.money import Money
@@ -39,6 +41,7 @@ class ProvenBooks:
     settled: str
     in_flight: str
     initiated: str
+    batch: str
 
 
 @asynccontextmanager
@@ -69,7 +72,8 @@ async def proven_books(stack: EmbeddedStack, database: str) -> AsyncIterator[Pro
                 refunded=await teller.returned(alice, bob, 20),
                 settled=await teller.settled_outside(alice, bob, 50),
                 in_flight=await teller.transfer(alice, bob, 30, Leg.DEBIT),
-                initiated=await _and_seal(storage, await teller.transfer(alice, bob, 40)),
+                initiated=await teller.transfer(alice, bob, 40),
+                batch=await _and_seal(storage, await teller.batch(alice, bob, 1, 2)),
             )
 
 
@@ -91,6 +95,15 @@ class _Teller:
         for leg in legs:
             await self._storage.books.take(LegRequest(made.id, leg), ORIGIN)
         return made.id
+
+    async def batch(self, source: str, destination: str, *amounts: int) -> str:
+        """An accepted batch of which nothing has been done."""
+        orders = [
+            TransferOrder("usr_OWNER", source, Money(one, "USD"), destination_wallet_id=destination)
+            for one in amounts
+        ]
+        order = BatchOrder("usr_OWNER", BatchMode.ATOMIC, orders)
+        return (await self._storage.batches.accept(order, _claim())).thing.id
 
     async def returned(self, source: str, destination: str, amount: int) -> str:
         made = await self.transfer(source, destination, amount, Leg.DEBIT)

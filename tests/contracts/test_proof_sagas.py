@@ -38,7 +38,11 @@ async def books(pair: EmbeddedStack) -> AsyncIterator[ProvenBooks]:
 
 
 def carried(books: ProvenBooks) -> set[str]:
-    return {f"transfer/{books.in_flight}", f"transfer/{books.initiated}"}
+    return {
+        f"transfer/{books.in_flight}",
+        f"transfer/{books.initiated}",
+        f"batch/{books.batch}",
+    }
 
 
 async def found_with(books: ProvenBooks, sagas: InMemorySagas) -> list[str]:
@@ -72,8 +76,8 @@ async def test_an_item_is_carried_by_its_batch(books: ProvenBooks) -> None:
     await books.database.transfers.update_one(own, {"$set": {"workflow_id": "batch/bat_1"}})
     await books.database.batches.insert_one({"_id": "bat_1"})
     try:
-        by_batch = InMemorySagas({"batch/bat_1", f"transfer/{books.initiated}"})
-        by_none = InMemorySagas({f"transfer/{books.initiated}"})
+        others = carried(books) - {f"transfer/{books.in_flight}"}
+        by_batch, by_none = InMemorySagas({"batch/bat_1", *others}), InMemorySagas(others)
 
         assert await found_with(books, InMemorySagas(carried(books))) == []
         assert await found_with(books, by_batch) == []

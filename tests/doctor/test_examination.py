@@ -29,6 +29,7 @@ from temporal.client import connect
 from temporal.queries import PARKED
 from temporal.search_attributes import ensure_search_attributes
 from tests.contracts.proven import ProvenBooks, proven_books
+from tests.fakes import START
 
 NOWHERE = "127.0.0.1:1"
 OF_THE_SERVERS = {
@@ -77,7 +78,8 @@ async def test_a_stack_that_is_well(pair: EmbeddedStack) -> None:
     } == {}
     asked = (*IN_THE_BOOKS, Invariant.SAGAS_ARE_ALIVE)
     proven = {f"books: {rule.value.replace('_', ' ')}" for rule in asked}
-    rest = {"webhooks", "parked sagas", "proof", "receipts", "cannot run"}
+    rest = {"webhooks", "parked sagas", "proof", "findings", "receipts", "cannot run"}
+    rest |= {"not in the ledger"}
     assert rows.keys() == well | proven | rest
 
 
@@ -88,10 +90,14 @@ async def test_a_stack_that_is_well(pair: EmbeddedStack) -> None:
             "mongo_url",
             f"mongodb://{NOWHERE}/?replicaSet=rs0",
             {"mongodb", "transactions", "oplog", "indexes", "clocks", "relay", "webhooks"}
-            | {"parked sagas", "proof", "receipts"},
+            | {"parked sagas", "proof", "findings", "receipts"},
         ),
         ("redis_url", f"redis://{NOWHERE}/0", {"redis", "clocks"}),
-        ("temporal_address", NOWHERE, {"temporal", "search attributes", "workers", "cannot run"}),
+        (
+            "temporal_address",
+            NOWHERE,
+            {"temporal", "search attributes", "workers", "cannot run", "not in the ledger"},
+        ),
     ],
 )
 async def test_a_server_that_is_away_is_a_red_row_in_time(
@@ -252,6 +258,35 @@ async def test_a_parked_saga(books: ProvenBooks) -> None:
     assert books.in_flight in parked.found
     assert books.in_flight in parked.fix
     assert await verdict_on("parked sagas", books.settings) is Verdict.GREEN
+
+
+async def test_findings_with_the_wallets_that_are_frozen(books: ProvenBooks) -> None:
+    kept, wallets = books.database.proof_findings, books.database.wallets
+    opened = {
+        "_id": "fnd_1",
+        "invariant": "records_match_entries",
+        "subject_id": books.completed,
+        "detail": "says amount 11",
+        "status": "open",
+        "first_proof": 1,
+        "last_proof": 1,
+        "wallet_ids": [books.alice, books.bob],
+        "found_at": START,
+    }
+    await kept.insert_one(opened)
+    await wallets.update_one({"_id": books.alice}, {"$set": {"status": "frozen"}})
+    found = (await rows_of(books.settings, "findings"))["findings"]
+    await kept.update_one({"_id": "fnd_1"}, {"$set": {"status": "closed", "closed_at": START}})
+    left = (await rows_of(books.settings, "findings"))["findings"]
+    await wallets.update_one({"_id": books.alice}, {"$set": {"status": "active"}})
+
+    assert found.verdict is Verdict.RED
+    said = f"1 open: fnd_1 records_match_entries of {books.completed} (frozen: {books.alice})"
+    assert found.found == said
+    assert "payflow proof close fnd_1" in found.fix
+    assert (left.verdict, books.alice in left.found) == (Verdict.YELLOW, True)
+    assert await verdict_on("findings", books.settings) is Verdict.GREEN
+    await kept.delete_one({"_id": "fnd_1"})
 
 
 async def test_books_that_do_not_balance(books: ProvenBooks) -> None:

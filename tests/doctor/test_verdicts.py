@@ -10,7 +10,7 @@ from rich.console import Console
 from cli.doctor.command import as_document, exit_code, show
 from cli.doctor.flow import MANY_PENDING, parked_row, relay_row, webhook_row
 from cli.doctor.mongo import Oplog, no_set_row, oplog_row, set_row, version_row
-from cli.doctor.others import clock_row, redis_row, stuck_row, temporal_row
+from cli.doctor.others import clock_row, redis_row, stuck_row, temporal_row, unknown_row
 from cli.doctor.proof import proof_row
 from cli.doctor.proxies import proxy_row
 from cli.doctor.receipts import receipt_row
@@ -202,15 +202,16 @@ def test_people_see_each_row_with_its_fix_and_queries_to_copy() -> None:
 @pytest.mark.parametrize(
     ("proof", "verdict"),
     [
-        (Proven("ok", 0, 7, age_s=20.0, oldest_in_transit_s=0.0), Verdict.GREEN),
-        (Proven("ok", 0, 7, age_s=200.0, oldest_in_transit_s=0.0), Verdict.YELLOW),
-        (Proven("ok", 0, 7, age_s=700.0, oldest_in_transit_s=0.0), Verdict.RED),
-        (Proven("violated", 1, 7, age_s=20.0, oldest_in_transit_s=0.0), Verdict.RED),
+        (Proven("ok", 0, 7, 20.0, is_stale=False, oldest_in_transit_s=0.0), Verdict.GREEN),
+        (Proven("ok", 0, 7, 200.0, is_stale=True, oldest_in_transit_s=0.0), Verdict.RED),
+        (Proven("violated", 1, 7, 20.0, is_stale=False, oldest_in_transit_s=0.0), Verdict.RED),
+        (Proven("violated", 1, 7, 200.0, is_stale=True, oldest_in_transit_s=0.0), Verdict.RED),
         (None, Verdict.YELLOW),
     ],
 )
 def test_a_proof_is_right_wrong_or_too_old(proof: Proven | None, verdict: Verdict) -> None:
-    row = proof_row(proof, interval_s=60.0)
+    row = proof_row(proof)
+    assert ("stale" in row.found) is (proof is not None and proof.is_stale)
 
     assert row.verdict is verdict
     assert bool(row.fix) is (verdict is not Verdict.GREEN)
@@ -255,3 +256,16 @@ def test_a_proxy_that_is_not_named(
 ) -> None:
     row = proxy_row(trusted, dict.fromkeys(peers, START), START + timedelta(minutes=1))
     assert (row.verdict, says in row.found) == (verdict, True)
+
+
+@pytest.mark.parametrize(
+    ("workflow_ids", "verdict"), [([], GREEN), (["transfer/trf_1", "batch/bat_1"], YELLOW)]
+)
+def test_workflows_whose_transfer_the_ledger_does_not_have(
+    workflow_ids: list[str], verdict: Verdict
+) -> None:
+    row = unknown_row(workflow_ids)
+
+    assert row.verdict is verdict
+    assert all(one in row.found for one in workflow_ids)
+    assert bool(row.fix) is bool(workflow_ids)

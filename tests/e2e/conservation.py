@@ -9,6 +9,7 @@ from pymongo import AsyncMongoClient
 from cli.proof import run_pass
 from cli.stack import EmbeddedStack
 from payflow.settings import Settings
+from payflow.storage.identity import SystemClock
 from temporal.client import connect
 from tests.e2e.bank import Bank, Json, Person
 from tests.e2e.pages import highest, read_pages
@@ -34,12 +35,40 @@ async def proved(stack: EmbeddedStack) -> str:
 
 
 async def right_again(stack: EmbeddedStack, bank: Bank, operator: Person, wallet_id: str) -> None:
-    """Putting it back is a change as well; then all is right, and the wallet is thawed."""
+    """Putting it back is a change as well; what was found is closed, and the wallet is thawed."""
+    assert await proved(stack) == "violated"
     async with asyncio.timeout(60):
         while await proved(stack) != "ok":
-            pass
+            await close_findings(bank, operator)
     thawed = await bank.ask("POST", f"/v1/wallets/{wallet_id}/unfreeze", operator)
     assert thawed.status_code == 200
+
+
+async def close_findings(bank: Bank, operator: Person) -> None:
+    """Close every open finding, as an operator does."""
+    path = "/v1/proof/findings"
+    found = (await bank.ask("GET", f"{path}?status=open&limit=100", operator)).json()["data"]
+    for one in found:
+        body = {"reason": "put back"}
+        closed = await bank.ask("POST", f"{path}/{one['id']}/close", operator, body=body)
+        assert closed.status_code == 200, closed.text
+
+
+@asynccontextmanager
+async def an_open_finding(stack: EmbeddedStack, finding_id: str) -> AsyncIterator[None]:
+    """A finding on record of nothing, that no pass has seen."""
+    client: AsyncMongoClient[Json] = AsyncMongoClient(stack.addresses.mongo_url)
+    async with client:
+        findings = client["payflow"].proof_findings
+        about = {"invariant": "changes_have_entries", "subject_id": finding_id, "detail": "none"}
+        seen = {"first_proof": 1, "last_proof": 1, "found_at": SystemClock().now()}
+        await findings.insert_one(
+            {"_id": finding_id, "status": "open", "wallet_ids": [], **about, **seen}
+        )
+        try:
+            yield
+        finally:
+            await findings.delete_one({"_id": finding_id})
 
 
 async def while_violated(stack: EmbeddedStack, bank: Bank, operator: Person) -> str:

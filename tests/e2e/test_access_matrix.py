@@ -20,6 +20,7 @@ from api.v1 import examples
 from cli.stack import EmbeddedStack
 from payflow.domain.api_keys import Scope
 from tests.e2e.bank import PASSWORD, Bank, Json, Person, new_email, new_key
+from tests.e2e.conservation import an_open_finding
 from tests.e2e.test_openapi_examples import World, example_of, new_world
 from tests.e2e.test_token_attacks import Forge, keys_of
 
@@ -79,6 +80,8 @@ GET    /v1/simulation                                     401 401 401 403 403 40
 PUT    /v1/simulation                                     401 401 401 403 403 403 200 403
 DELETE /v1/simulation                                     401 401 401 403 403 403 204 403
 GET    /v1/proof                                          200 200 200 200 200 200 200 200
+GET    /v1/proof/findings                                 401 401 401 403 403 403 200 403
+POST   /v1/proof/findings/{finding_id}/close              401 401 401 403 403 403 200 403
 GET    /v1/proofs                                         200 200 200 200 200 200 200 200
 GET    /v1/roots                                          200 200 200 200 200 200 200 200
 GET    /v1/roots/{date}                                   200 200 200 200 200 200 200 200
@@ -189,6 +192,7 @@ def path_for(path: str, world: World) -> str:
         "key_id": examples.API_KEY_ID,
         "user_id": examples.ALICE_ID,
         "date": examples.ROOT_DATE,
+        "finding_id": examples.FINDING_ID,
     }
     query = {
         "/v1/users": f"?email={world.names['alice@example.com']}",
@@ -224,16 +228,17 @@ async def test_everybody_gets_what_the_table_says(
     callers = await everybody(bank, stack, world)
     secrets = [world.names[name] for name in world.names if name.startswith(("wal_", "trf_"))][:2]
     found: dict[str, list[int]] = {}
-    for call in table:
-        method, _, path = call.partition(" ")
-        found[call] = []
-        for who in WHO:
-            body = body_for(call, spec, documented[call], world)
-            status, text = await status_of(
-                bank, method, path_for(path, world), callers.headers(who, path), body
-            )
-            found[call].append(status)
-            if who == "other" and method == "GET" and "{" not in path:
-                assert not [secret for secret in secrets if secret in text], call
+    async with an_open_finding(stack, examples.FINDING_ID):
+        for call in table:
+            method, _, path = call.partition(" ")
+            found[call] = []
+            for who in WHO:
+                body = body_for(call, spec, documented[call], world)
+                status, text = await status_of(
+                    bank, method, path_for(path, world), callers.headers(who, path), body
+                )
+                found[call].append(status)
+                if who == "other" and method == "GET" and "{" not in path:
+                    assert not [secret for secret in secrets if secret in text], call
     differing = {call: found[call] for call in table if found[call] != table[call]}
     assert not differing

@@ -1,6 +1,7 @@
 """Every call of the OpenAPI document is made, with the example it shows, on the running stack."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 from api.v1 import examples
 from cli.stack import EmbeddedStack
 from tests.e2e.bank import PASSWORD, Bank, Json, Person, new_email, new_key, order
+from tests.e2e.conservation import an_open_finding
 from tests.e2e.listening import listening
 
 VERBS = ("/retry", "/refund", "/resolve", "/pause", "/resume")
-OPERATORS_ONLY = ("/freeze", "/unfreeze", "/close", *VERBS, "/users", "/simulation")
+OPERATORS_ONLY = ("/freeze", "/unfreeze", "/close", *VERBS, "/users", "/simulation", "/findings")
 # without a provider there is no sign-on: test_sign_on.py makes these calls with one
 OFF = ("/v1/auth/oidc/login", "/v1/auth/oidc/callback")
 ENDLESS = ("/v1/events/stream",)
@@ -82,6 +84,7 @@ async def new_world(bank: Bank, operator: Person, path: str) -> World:
             examples.ENDPOINT_ID: endpoint["id"],
             examples.DELIVERY_ID: delivery["id"],
             examples.ROOT_DATE: await newest_root(bank),
+            examples.FINDING_ID: examples.FINDING_ID,
             examples.REFRESH_TOKEN: made["tokens"]["refresh_token"],
             "bob@example.com": bob_email,
             "alice@example.com": new_email("alice") if path.endswith("register") else email,
@@ -115,6 +118,14 @@ def example_of(spec: Json, operation: Json) -> Json | None:
     return found[0] if found else None
 
 
+@pytest.fixture
+async def finding(stack: EmbeddedStack) -> AsyncIterator[None]:
+    """The finding of the examples, on record."""
+    async with an_open_finding(stack, examples.FINDING_ID):
+        yield
+
+
+@pytest.mark.usefixtures("finding")
 async def test_every_documented_call_answers_as_documented(bank: Bank, operator: Person) -> None:
     spec = (await bank.ask("GET", "/openapi.json")).json()
     assert spec["openapi"].startswith("3.1")
@@ -160,6 +171,7 @@ async def call(bank: Bank, world: World, path: str, method: str, example: Json |
         .replace("{key_id}", names[examples.API_KEY_ID])
         .replace("{batch_id}", names[examples.BATCH_ID])
         .replace("{date}", names[examples.ROOT_DATE])
+        .replace("{finding_id}", names[examples.FINDING_ID])
     )
     if path == "/v1/users":
         url += f"?email={names['alice@example.com']}"

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from payflow.domain.batches import Batch, BatchCounts, BatchMode
 from payflow.domain.conservation import (
+    BATCHES,
     FEED,
     INSERT,
     JOURNAL,
@@ -21,6 +24,7 @@ from payflow.domain.events import GENESIS
 from payflow.domain.invariants import Invariant
 from payflow.domain.ledger import JournalEntry, Leg, LegRequest
 from payflow.domain.ports import IdempotencyClaim, Origin
+from payflow.storage.batch_mapping import from_batch, from_batch_acceptance
 from payflow.storage.feed_places import placed
 from payflow.storage.mapping import (
     claim_fields,
@@ -29,7 +33,7 @@ from payflow.storage.mapping import (
     from_transfer,
     transfer_state,
 )
-from tests.fakes import TRANSFER, books_of_two, transfer
+from tests.fakes import START, TRANSFER, books_of_two, transfer
 
 Fields = dict[str, Any]
 ALICE, BOB = "wal_ALICE", "wal_BOB"
@@ -156,10 +160,98 @@ async def test_what_changes_no_money_is_nobodys_matter() -> None:
     told = await commits(Leg.DEBIT)
     for fields in ({"contended": 3}, {"status": "frozen"}, {"name": "Rent"}):
         assert folded([*told, [Change(WALLETS, UPDATE, ALICE, fields)]]).found == []
-    assert folded([*told, [Change(TRANSFERS, UPDATE, TRANSFER, {"metadata": {}})]]).found == []
-    spoilt: tuple[Fields, ...] = ({"balance": 1}, {"sequence": 9}, {"held": 1}, {"currency": "EUR"})
+    spoilt: tuple[Fields, ...] = (
+        {"balance": 1},
+        {"sequence": 9},
+        {"held": 1},
+        {"currency": "EUR"},
+        {"owner_id": "usr_MALLORY"},
+        {"a": "field nobody knows"},
+    )
     for fields in spoilt:
         assert rules(folded([*told, [Change(WALLETS, UPDATE, ALICE, fields)]])) == {HAVE}
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["open", "ended"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"amount": 101},
+        {"currency": "EUR"},
+        {"source_wallet_id": BOB},
+        {"destination_wallet_id": ALICE},
+        {"payer_id": "usr_MALLORY"},
+        {"payee_id": "usr_MALLORY"},
+        {"party_ids": []},
+        {"wallet_ids.0": BOB},
+        {"description": "Lunch"},
+        {"metadata": {}},
+        {"metadata.order": "7"},
+        {"workflow_id": "transfer/trf_TWO"},
+        {"batch_id": "bat_1"},
+        {"created_at": START},
+        {"completed_at": START},
+        {"updated_at": START},
+        {"failure": {"code": "wallet_frozen"}},
+        {"needs_attention": True},
+        {"a": "field nobody knows"},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+async def test_a_transfer_changed_without_an_entry_is_found(fields: Fields, ended: bool) -> None:
+    told = await commits(*([Leg.DEBIT, Leg.CREDIT, Leg.POST] if ended else [Leg.DEBIT]))
+    assert folded(told).found == []
+    (found,) = folded([*told, [Change(TRANSFERS, UPDATE, TRANSFER, fields)]]).found
+    assert (found.invariant, found.subject_id) == (HAVE, TRANSFER)
+    assert "Lunch" not in found.detail  # anyone may read a proof
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"amount": 101},
+        {"description": "Lunch"},
+        {"needs_attention": True},
+        {"failure": {"code": "wallet_frozen"}},
+        {"updated_at": datetime(2026, 2, 1, tzinfo=UTC)},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+@pytest.mark.parametrize("number", [0, 1], ids=["accepted", "debited"])
+async def test_a_transfer_that_says_otherwise_than_its_entry_is_found(
+    fields: Fields, number: int
+) -> None:
+    told = await commits(Leg.DEBIT)
+    at, kept = next((n, one) for n, one in enumerate(told[number]) if one.collection == TRANSFERS)
+    told[number][at] = replace(kept, fields={**kept.fields, **fields})
+    assert (HAVE, TRANSFER) in {(one.invariant, one.subject_id) for one in folded(told).found}
+
+
+def batch_accepted(**fields: Any) -> list[Change]:
+    counts = BatchCounts(2)
+    made = Batch("bat_ONE", "usr_ALICE", BatchMode.ATOMIC, counts, START)
+    claim = IdempotencyClaim("usr_1", "key", "hash")
+    init = from_batch_acceptance(made, claim, entry_id="ent_0", event_id="evt_0", request_id=None)
+    return [
+        Change(JOURNAL, INSERT, init["_id"], init),
+        Change(BATCHES, INSERT, made.id, {**from_batch(made, None), **fields}),
+    ]
+
+
+def test_a_batch_is_what_was_ordered_and_only_its_end_changes_it() -> None:
+    ended = {"status": "completed", "completed": 2, "completed_at": START}
+    right = [Change(BATCHES, UPDATE, "bat_ONE", fields) for fields in (ended, {"cancelled": True})]
+    assert folded([batch_accepted(), *([one] for one in right)]).found == []
+    wrong = [
+        [batch_accepted(total=3)],
+        [batch_accepted(owner_id="usr_MALLORY")],
+        [batch_accepted()[1:]],
+        [batch_accepted(), [Change(BATCHES, UPDATE, "bat_ONE", {"mode": "independent"})]],
+        [batch_accepted(), [Change(BATCHES, "delete", "bat_ONE")]],
+    ]
+    for commit in wrong:
+        found = [(one.invariant, one.subject_id) for one in folded(commit).found]
+        assert found == [(HAVE, "bat_ONE")]
 
 
 async def test_places_are_sealed_and_tell_the_journal() -> None:

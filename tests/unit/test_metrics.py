@@ -96,7 +96,7 @@ async def everything() -> Metrics:
         pass
     metrics.delivered(Delivered(0.02, arrived_after_s=0.5))
     metrics.delivered(Delivered(15.0))
-    proof = Proven("violated", 2, transfers=7, age_s=30.0, oldest_in_transit_s=5.0)
+    proof = Proven("violated", 2, 7, 30.0, is_stale=True, oldest_in_transit_s=5.0)
     census = FakeCensus(Standing({TransferStatus.DEBITED: 3}, parked=1, proof=proof))
     metrics.look_at(census, [FakeProbe("mongo"), FakeProbe("redis", answers=False)])
     return metrics
@@ -109,6 +109,24 @@ async def test_every_metric_of_the_table_moves() -> None:
     for metric in names.ALL:
         suffix = "_count" if metric.kind is names.Kind.HISTOGRAM else ""
         assert f"{metric.name}{suffix}" in moved
+
+
+@pytest.mark.parametrize(
+    ("status", "is_stale", "shown"),
+    [
+        ("ok", False, {"ok"}),
+        ("ok", True, {"stale"}),
+        ("violated", False, {"violated"}),
+        ("violated", True, {"violated", "stale"}),
+    ],
+)
+async def test_a_stale_proof_is_not_ok(status: str, is_stale: bool, shown: set[str]) -> None:
+    proof = Proven(status, 0, 7, 30.0, is_stale=is_stale, oldest_in_transit_s=0.0)
+    metrics = Metrics("serve")
+    metrics.look_at(FakeCensus(Standing({}, parked=0, proof=proof)), [])
+    found = await samples(metrics)
+    labels = {one: (("status", one),) for one in ("ok", "violated", "stale")}
+    assert {one for one in labels if found["payflow_proof_status", labels[one]]} == shown
 
 
 async def test_a_transfer_is_counted_by_how_it_ended() -> None:
