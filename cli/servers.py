@@ -15,6 +15,7 @@ from cli.credentials import USER, Credentials, credentials_of
 from cli.files import write_whole
 from cli.folder import DataFolder
 from cli.ports import LOOPBACK, TRUST_NOBODY
+from payflow.storage.uncancelled import finished
 from temporal.names import SEARCH_ATTRIBUTES
 
 LOOK_EVERY_S = 0.05
@@ -168,8 +169,9 @@ async def _wait_for_primary(port: int, credentials: Credentials) -> None:
     await until(lambda: is_listening(port))
     # The members' own user, who signs in with their key: it may found the set and make users.
     async with _signed_in(port, "__system", credentials.mongo_key, "local") as member:
-        await until(lambda: _is_primary(member, f"{LOOPBACK}:{port}"))
-        await until(lambda: _user_can_sign_in(member, port, credentials.mongo_password))
+        await until(lambda: finished(_is_primary(member, f"{LOOPBACK}:{port}")))
+        password = credentials.mongo_password
+        await until(lambda: finished(_user_can_sign_in(member, port, password)))
 
 
 def _signed_in(

@@ -25,6 +25,7 @@ from payflow.domain.timeline_scale import spoken
 from payflow.domain.users import Principal, Role
 from payflow.settings import Settings
 from payflow.storage.factory import open_storage
+from payflow.storage.uncancelled import Calls
 from temporal.client import connect
 from temporal.histories import TemporalHistories
 from temporal.sagas import TemporalSagas
@@ -60,7 +61,7 @@ async def read(transfer_id: str) -> Timeline:
     settings = settings_of_running_stack()
     try:
         async with asyncio.timeout(REACH_WITHIN_S):
-            return await _read(settings, transfer_id)
+            return await Calls().run(_read(settings, transfer_id))
     except NotFound:
         raise CliError(f"There is no transfer {transfer_id}.") from None
     except (Trouble, PyMongoError, OSError, TimeoutError):

@@ -18,6 +18,7 @@ from payflow.domain.webhook_errors import WebhookSecretInvalid
 from payflow.settings import Settings
 from payflow.storage.factory import open_storage
 from payflow.storage.identity import SystemClock
+from payflow.storage.uncancelled import Calls
 from payflow.webhooks.sealing import SealUnusable, load_sealer
 from payflow.webhooks.signing import SignatureInvalid, secret_bytes, verify
 
@@ -65,7 +66,7 @@ async def rotate_keys() -> str:
     settings = settings_of_running_stack()
     try:
         async with asyncio.timeout(REACH_WITHIN_S):
-            count, key_id = await reseal(settings)
+            count, key_id = await Calls().run(reseal(settings))
     except SealUnusable as error:
         raise CliError(
             f"{error}: add its key to PAYFLOW_WEBHOOK_KEYS, after the new one."

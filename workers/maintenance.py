@@ -15,6 +15,7 @@ from payflow.proof.publishing import Publisher
 from payflow.settings import Settings
 from payflow.storage.connection import open_client
 from payflow.storage.factory import Storage
+from payflow.storage.uncancelled import Calls
 from temporal.names import MAINTENANCE_QUEUE
 from temporal.schedules import ensure_proof_schedule
 from temporal.step_histories import TemporalStepHistories
@@ -32,7 +33,10 @@ async def open_prover(
         KeysUnusable: the proof's keys, given or in the data folder, cannot sign.
     """
     keys = load_statement_keys(settings)
-    async with open_client(settings, longest_answer_s=ASKED_WITHIN_S) as client:
+    async with (
+        open_client(settings, longest_answer_s=ASKED_WITHIN_S) as client,
+        Calls() as calls,
+    ):
         database = client[settings.mongo_database]
         publisher = Publisher(
             database,
@@ -43,7 +47,7 @@ async def open_prover(
             settings.proof_interval_s,
         )
         check = HistoryCheck(database, histories) if histories is not None else None
-        yield Passes(database, publisher, storage.clock, check)
+        yield calls.wrap(Passes(database, publisher, storage.clock, check))
 
 
 @asynccontextmanager

@@ -1,9 +1,12 @@
 """A row of the examination: a name, a verdict, what was found, and what to do about it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
+
+from payflow.storage.uncancelled import Calls
 
 LONGEST = 80  # characters of a driver's message
 ANSWERS_IN_S = 10.0  # every read is small; the driver gives a server that is away up after 2 s
@@ -37,7 +40,7 @@ class Check:
     """
 
     name: str
-    look: Callable[[], Awaitable[Sequence[Row]]]
+    look: Callable[[], Coroutine[Any, Any, Sequence[Row]]]
     unless_known: str
     within_s: float = ANSWERS_IN_S
     needs: str = ""
@@ -46,7 +49,7 @@ class Check:
         """What was found, or one red row: whatever fails there, the others are looked at."""
         try:
             async with asyncio.timeout(self.within_s):
-                return await self.look()
+                return await Calls().run(self.look())
         except TimeoutError:
             found = f"no answer within {self.within_s:g} s"
         except Exception as error:  # any driver's: a finding here, never a traceback

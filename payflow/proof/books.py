@@ -13,6 +13,7 @@ from payflow.proof.questions import QUESTIONS, Question
 from payflow.proof.records import differing_records
 from payflow.proof.sums import Database, disagreements, read_sums
 from payflow.storage.transactions import translated
+from payflow.storage.uncancelled import end_if_abandoned
 
 FINDINGS_AT_MOST = 20  # of one question: enough to see what is wrong, whatever is wrong
 ASKED_WITHIN_S = 240.0  # one question; the server keeps a snapshot for 300 s (its default)
@@ -69,6 +70,7 @@ async def findings_in(
 
 
 async def _prove(database: Database, session: AsyncClientSession, rule: Invariant) -> Proven:
+    end_if_abandoned()
     found: list[Finding] = []
     if rule is Invariant.MONEY_IS_CONSERVED:
         found += disagreements(await read_sums(database, session))

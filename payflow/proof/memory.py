@@ -35,6 +35,7 @@ from payflow.storage.feed_writer import WINDOW
 from payflow.storage.proof_documents import ProofMemoryDocument
 from payflow.storage.relay_lease import PLACE
 from payflow.storage.slices import slices
+from payflow.storage.uncancelled import end_if_abandoned
 
 CHUNK = 1_000  # documents written or looked up at once
 _CARRIES = {status.value for status in TransferStatus if status.has_money_in_transit}
@@ -192,6 +193,7 @@ class Memory:
         async for one in documents:
             waiting.append(one)
             if len(waiting) == CHUNK:
+                end_if_abandoned()
                 await self._kept.insert_many(waiting, ordered=False)
                 waiting = []
         if waiting:

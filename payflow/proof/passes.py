@@ -32,6 +32,7 @@ from payflow.proof.sums import Database
 from payflow.storage.feed import RELAY
 from payflow.storage.relay_lease import PLACE
 from payflow.storage.transactions import in_transaction, translated
+from payflow.storage.uncancelled import end_if_abandoned
 
 FULL_EVERY = timedelta(days=7)
 FOLDED_AT_ONCE = 600  # changes, and then the checkpoint moves: about 150 legs
@@ -234,6 +235,7 @@ class Passes:
 
 async def _rest(begun: float) -> None:
     """Let others work for as long as is due after what was begun then."""
+    end_if_abandoned()
     await asyncio.sleep(min(LONGEST_REST_S, AT_REST * (time.monotonic() - begun)))
 
 

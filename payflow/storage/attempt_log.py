@@ -17,6 +17,7 @@ from payflow.domain.attempts import Key, StepAttempt
 from payflow.domain.errors import Trouble
 from payflow.storage.timeline_mapping import attempt_fields, attempt_name
 from payflow.storage.transactions import Collection, translated
+from payflow.storage.uncancelled import Calls
 
 WAITING_AT_MOST = 10_000  # some 10 MB; past that the oldest are left to the histories
 AT_ONCE = 200
@@ -30,8 +31,9 @@ _DUPLICATE_KEY = 11000
 class AttemptLog:
     """Takes notes from this process's steps and writes them to ``timelines``."""
 
-    def __init__(self, timelines: Collection) -> None:
+    def __init__(self, timelines: Collection, calls: Calls | None = None) -> None:
         self._timelines = timelines
+        self._calls = calls or Calls()
         self._waiting: dict[Key, tuple[str, StepAttempt]] = {}
         self._grown = asyncio.Event()
         self._writer: asyncio.Task[None] | None = None
@@ -71,7 +73,7 @@ class AttemptLog:
     async def _write_some(self) -> None:
         some = dict(list(self._waiting.items())[:AT_ONCE])
         with translated():
-            await write_notes(self._timelines, list(some.values()))
+            await self._calls.run(write_notes(self._timelines, list(some.values())))
         for key, noted in some.items():
             if self._waiting.get(key) is noted:
                 del self._waiting[key]

@@ -108,8 +108,7 @@ class Line:
 
     async def leave(self) -> None:
         """Wait for no answer: the connection, which would still bring some, ends."""
-        for task in self._tasks:
-            task.cancel()
+        self._connection.cancel_context.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     @property

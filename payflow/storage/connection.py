@@ -9,7 +9,7 @@ from pymongo.errors import OperationFailure
 
 from payflow.settings import Settings
 from payflow.storage.documents import DOCUMENTS
-from payflow.storage.pool import LastingPool
+from payflow.storage.pool import LastingPool, wait_in_the_callers_task
 from payflow.storage.transactions import Client
 
 APP_NAME = "payflow"  # how our sessions are told from others' in $currentOp
@@ -25,6 +25,7 @@ class IndexesDiffer(Exception):
 
 def open_client(settings: Settings, *, longest_answer_s: float = _LONGEST_ANSWER_S) -> Client:
     """A client that connects when first used; it never raises here."""
+    wait_in_the_callers_task()
     return AsyncMongoClient(
         settings.mongo_url,
         appname=APP_NAME,

@@ -3,7 +3,7 @@
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from functools import partial
 
@@ -75,6 +75,7 @@ from payflow.storage.timeline_documents import TimelineDocument
 from payflow.storage.timelines import MongoTimelines
 from payflow.storage.transactions import Client
 from payflow.storage.transfers import MongoTransfers
+from payflow.storage.uncancelled import Calls
 from payflow.storage.untrusted_proxies import UntrustedProxies
 from payflow.storage.wallets import MongoWallets
 from payflow.storage.webhook_deliveries import MongoDeliveries
@@ -83,6 +84,10 @@ from payflow.storage.webhook_turns import Turns
 
 REDIS_ANSWERS_IN_S = 0.5  # Redis is a convenience: without it nobody waits longer than this
 REDIS_POOL = 50
+# No store of MongoDB; of the books each layer that is one is behind `Calls` by itself.
+NOT_WRAPPED = frozenset(
+    {"books", "clock", "news", "observer", "probes", "quotas", "untrusted_proxies"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,7 @@ async def open_storage(
     clock, points = clock_of(settings, SystemClock()), points_of(settings)
     async with (
         open_client(settings) as client,
+        Calls() as calls,
         _redis(settings) as redis,
         TerminalBell(redis) as bell,
         open_quotas(settings) as quotas,
@@ -138,20 +144,22 @@ async def open_storage(
         collections = BooksCollections.of(client, settings.mongo_database)
         feed_kept = FeedCollections.of(client, settings.mongo_database)
         bus = EventBus(redis, settings.mongo_database, settings.event_bus_length)
-        rehearsal = MongoRehearsal()
+        rehearsal = calls.wrap(MongoRehearsal())
         memory = Memory.of(collections)
-        probes: tuple[Probe, ...] = (MongoProbe(client), RedisProbe(redis))
+        probes: tuple[Probe, ...] = (calls.wrap(MongoProbe(client)), RedisProbe(redis))
         proofs = client[settings.mongo_database][ProofDocument.Settings.name]
-        observer.look_at(MongoCensus(collections.transfers, proofs), probes)
+        observer.look_at(calls.wrap(MongoCensus(collections.transfers, proofs)), probes)
         timelines = client[settings.mongo_database][TimelineDocument.Settings.name]
         engine = PostingEngine(collections, clock, bell, memory, observer)
         engine.points = points
-        async with AttemptLog(timelines) as attempt_log, engine:
-            books: Books = engine if points is None else HoldingBooks(engine, points)
+        async with AttemptLog(timelines, calls) as attempt_log, engine:
+            books: Books = calls.wrap(engine)
+            if points is not None:
+                books = HoldingBooks(books, points)
             if settings.rehearsal_allowed:
                 books = RehearsingBooks(books, rehearsal, random.random)
             books = NotingBooks(books, attempt_log, clock)
-            yield Storage(
+            storage = Storage(
                 access=MongoAccessRecords(),
                 accounts=MongoAccounts(client, clock, observer),
                 api_keys=MongoApiKeys(client),
@@ -172,7 +180,7 @@ async def open_storage(
                 receipts=MongoReceipts(client, settings.mongo_database),
                 refresh_tokens=MongoRefreshTokens(client),
                 rehearsal=rehearsal,
-                relay=RelayStorage(feed_kept, bus),
+                relay=RelayStorage(feed_kept, bus, calls),
                 repairs=MongoRepairs(collections, clock),
                 sign_ons=MongoSignOns(client, settings.mongo_database),
                 timelines=MongoTimelines(client, settings.mongo_database, clock),
@@ -187,6 +195,13 @@ async def open_storage(
                 untrusted_proxies=UntrustedProxies(redis, settings.mongo_database),
                 wallets=MongoWallets(collections, clock, memory, observer),
             )
+            yield _uncancelled(storage, calls)
+
+
+def _uncancelled(storage: Storage, calls: Calls) -> Storage:
+    """Every store behind ``Calls``, those as well that are still to come."""
+    names = {field.name for field in fields(Storage)} - NOT_WRAPPED
+    return replace(storage, **{name: calls.wrap(getattr(storage, name)) for name in names})
 
 
 def _redis(settings: Settings) -> Redis:

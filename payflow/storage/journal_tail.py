@@ -15,6 +15,7 @@ from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 
 from payflow.domain.errors import BooksUnavailable, PayflowError
 from payflow.storage.transactions import Collection, translate
+from payflow.storage.uncancelled import finished
 
 MAX_BATCH = 500  # events; about 1 MB, and 20 ms to write
 WAIT_MS = 500  # for the first event of a batch
@@ -42,15 +43,28 @@ class Batch:
 
 
 class JournalTail:
-    """An open change stream over the journal."""
+    """A change stream over the journal: a cursor of the server, which no two calls use at once."""
 
-    def __init__(
-        self, journal: Collection, session: AsyncClientSession, cursor_id: int, token: Fields
-    ) -> None:
+    token: Fields
+
+    def __init__(self, journal: Collection, session: AsyncClientSession) -> None:
         self._journal = journal
-        self._cursor_id = cursor_id
+        self._cursor_id: int | None = None
         self.session = session  # a read in it sees everything from before the stream
-        self.token = token
+
+    async def open(self, token: Fields | None) -> None:
+        """Begin after the token, or now.
+
+        Raises:
+            BooksUnavailable, StreamRefused.
+        """
+        try:
+            begin = {"resumeAfter": token} if token else await self._from_now()
+            answer = await self._ask(_opening(self._journal, begin))
+        except PyMongoError as error:
+            raise _sorted_out(error) from error
+        self._cursor_id = answer["cursor"]["id"]
+        self.token = answer["cursor"]["postBatchResumeToken"]
 
     async def batch(self) -> Batch:
         """What came since the last batch; empty when nothing came within ``WAIT_MS``.
@@ -60,13 +74,13 @@ class JournalTail:
             StreamRefused: the server has lost this place.
         """
         command = {
-            "getMore": Int64(self._cursor_id),
+            "getMore": Int64(self._cursor_id or 0),
             "collection": self._journal.name,
             "batchSize": MAX_BATCH,
             "maxTimeMS": WAIT_MS,
         }
         try:
-            answer = await self._journal.database.command(command, session=self.session)
+            answer = await finished(self._ask(command))
         except PyMongoError as error:
             raise _sorted_out(error) from error
         cursor = answer["cursor"]
@@ -76,12 +90,24 @@ class JournalTail:
         return Batch([change["fullDocument"] for change in cursor["nextBatch"]], self.token)
 
     async def close(self) -> None:
-        """Let the server forget the cursor."""
+        """Let the server forget the cursor, if there is one."""
+        if self._cursor_id is None:
+            return
         with suppress(PyMongoError):
-            await self._journal.database.command(
-                {"killCursors": self._journal.name, "cursors": [Int64(self._cursor_id)]},
-                session=self.session,
-            )
+            cursors = [Int64(self._cursor_id)]
+            await self._ask({"killCursors": self._journal.name, "cursors": cursors})
+
+    async def _from_now(self) -> Fields:
+        """Begin at a moment that the session's own reads come after.
+
+        Left to itself the stream begins after the last write of the primary, and the session only
+        knows of the last one that a majority has: what lies between them would be seen by neither.
+        """
+        await self._ask({"ping": 1})
+        return {"startAtOperationTime": self.session.operation_time}
+
+    async def _ask(self, command: Fields) -> Fields:
+        return await self._journal.database.command(command, session=self.session)
 
 
 @asynccontextmanager
@@ -93,27 +119,12 @@ async def tail_of(journal: Collection, token: Fields | None) -> AsyncIterator[Jo
         StreamRefused: the token is too old or none of this server's, or there are no streams.
     """
     async with journal.database.client.start_session(causal_consistency=True) as session:
+        tail = JournalTail(journal, session)
         try:
-            begin = {"resumeAfter": token} if token else await _from_now(journal, session)
-            answer = await journal.database.command(_opening(journal, begin), session=session)
-        except PyMongoError as error:
-            raise _sorted_out(error) from error
-        cursor = answer["cursor"]
-        tail = JournalTail(journal, session, cursor["id"], cursor["postBatchResumeToken"])
-        try:
+            await finished(tail.open(token))
             yield tail
         finally:
-            await tail.close()
-
-
-async def _from_now(journal: Collection, session: AsyncClientSession) -> Fields:
-    """Begin at a moment that the session's own reads come after.
-
-    Left to itself the stream begins after the last write of the primary, and the session only
-    knows of the last one that a majority has: what lies between them would be seen by neither.
-    """
-    await journal.database.command("ping", session=session)
-    return {"startAtOperationTime": session.operation_time}
+            await finished(tail.close())
 
 
 def _opening(journal: Collection, begin: Fields) -> Fields:

@@ -1,13 +1,38 @@
-"""Connections to MongoDB that outlive an election, and make no tasks to pass a message."""
+"""Connections to MongoDB that outlive an election, and make no tasks to pass a message.
+
+The one module that knows private parts of the driver.
+"""
 
 import asyncio
-from typing import Any
+import sys
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
+import pymongo.lock
 from pymongo import _csot
 from pymongo.asynchronous.pool import AsyncConnection, Pool
 from pymongo.errors import _OperationCancelled
 from pymongo.message import _UNPACK_REPLY, _OpMsg
 from pymongo.pool_shared import _CancellationContext
+
+T = TypeVar("T")
+
+
+def wait_in_the_callers_task() -> None:
+    """Let the driver wait for its conditions as it does on Python 3.12 and newer.
+
+    ``asyncio.wait_for`` of Python 3.11 runs ``Condition.wait()`` in a task of its own. A caller
+    that is cancelled twice leaves that task behind: it takes the condition's lock, and nothing
+    releases it. ``payflow.storage.uncancelled`` keeps our own cancellations away; this is for
+    those that do not pass there.
+    """
+    if sys.version_info < (3, 12):
+        setattr(pymongo.lock, "wait_for", _wait_for)  # noqa: B010  # the driver does not export it
+
+
+async def _wait_for(waiting: Awaitable[T], timeout_s: float | None) -> T:
+    async with asyncio.timeout(timeout_s):
+        return await waiting
 
 
 class LastingPool(Pool):

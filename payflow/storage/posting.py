@@ -48,6 +48,7 @@ from payflow.storage.transactions import (
     translate,
     translated,
 )
+from payflow.storage.uncancelled import safe_to_cancel
 
 T = TypeVar("T")
 
@@ -119,6 +120,7 @@ class PostingEngine:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
+    @safe_to_cancel
     async def take(self, leg: LegRequest, origin: Origin) -> StepAnswer:
         """Queue the leg, or join the one of that key that waits or runs already.
 
@@ -138,6 +140,7 @@ class PostingEngine:
             self._wake.set()
         return await asyncio.shield(waiting.answer)
 
+    @safe_to_cancel
     async def take_all(
         self, legs: Sequence[LegRequest], origin: Origin, within_s: float
     ) -> list[StepAnswer | None]:

@@ -11,23 +11,28 @@ from payflow.storage.feed_writer import FeedWriter
 from payflow.storage.journal_tail import JournalTail, tail_of
 from payflow.storage.relay_lease import RelayLease
 from payflow.storage.transactions import Collection, translated
+from payflow.storage.uncancelled import Calls
 
 
 class RelayStorage:
     """What one relay is made of, over one database and one Redis."""
 
-    def __init__(self, collections: FeedCollections, bus: EventBus) -> None:
+    def __init__(
+        self, collections: FeedCollections, bus: EventBus, calls: Calls | None = None
+    ) -> None:
         self._collections = collections
+        self._calls = calls or Calls()
         self.bus = bus
-        self.handed_over = HandedOver(collections.relay)
+        self.handed_over = self._calls.wrap(HandedOver(collections.relay))
 
     def lease(self) -> RelayLease:
         """A claim of this process to be the active relay."""
-        return RelayLease(self._collections, f"{socket.gethostname()}:{os.getpid()}")
+        claim = RelayLease(self._collections, f"{socket.gethostname()}:{os.getpid()}")
+        return self._calls.wrap(claim)
 
     async def writer(self, epoch: int) -> FeedWriter:
         """Who appends to the feed in this epoch."""
-        return await FeedWriter.of(self._collections, epoch)
+        return self._calls.wrap(await FeedWriter.of(self._collections, epoch))
 
     def tail(self, token: dict[str, Any] | None) -> AbstractAsyncContextManager[JournalTail]:
         """The journal's change stream after ``token``, or from now on."""
