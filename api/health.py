@@ -42,7 +42,7 @@ class Alive(BaseModel):
 class Dependency(BaseModel):
     """One thing the process depends on."""
 
-    status: Literal["ok", "degraded", "down"]
+    status: Literal["ok", "degraded", "down", "blocked"]
     latency_ms: float
 
 
@@ -74,19 +74,23 @@ async def live() -> JSONResponse:
     responses={503: {"model": Readiness, "description": "MongoDB does not answer."}},
 )
 async def ready(ask: Ask) -> JSONResponse:
-    """Ask every dependency; `degraded` ones are not needed to accept money requests."""
+    """Ask every dependency; `degraded` ones are not needed to accept money requests.
+
+    `blocked` is one that answers other processes and not this one, which ends within 30 s.
+    """
     found = dict(await asyncio.gather(*(_examine(probe) for probe in ask.probes)))
     statuses = {dependency["status"] for dependency in found.values()}
-    worst = next((status for status in ("down", "degraded") if status in statuses), "ok")
-    headers = {"Retry-After": "1"} if worst == "down" else None
-    return JSONResponse(
-        {"status": worst, "dependencies": found}, 503 if worst == "down" else 200, headers
-    )
+    is_down = not statuses.isdisjoint({"down", "blocked"})
+    worst = "down" if is_down else "degraded" if "degraded" in statuses else "ok"
+    headers = {"Retry-After": "1"} if is_down else None
+    return JSONResponse({"status": worst, "dependencies": found}, 503 if is_down else 200, headers)
 
 
 async def _examine(probe: Probe) -> tuple[str, dict[str, Any]]:
     found = await examine(probe, PROBE_WITHIN_S)
     missing = "down" if found.name in _REQUIRED else "degraded"
+    if found.is_blocked:
+        missing = "blocked"
     latency_ms = round(found.latency_s * 1000, 1)
     return found.name, {"status": "ok" if found.is_up else missing, "latency_ms": latency_ms}
 

@@ -47,6 +47,14 @@ def settings_of_running_stack() -> Settings:
     return load_settings({name: facts[name] for name in ADDRESSES})
 
 
+def metrics_urls_of(settings: Settings) -> list[str]:
+    """Where the processes of the stack show their metrics; none is known in containers."""
+    facts = DataFolder(settings.data_dir).published()
+    if facts is None or "PAYFLOW_MONGO_URL" in os.environ:
+        return []
+    return list(facts["metrics_urls"])
+
+
 def _problem(location: tuple[int | str, ...], message: str) -> str:
     what = message.removeprefix("Value error, ")
     return f"PAYFLOW_{str(location[0]).upper()}: {what}" if location else what

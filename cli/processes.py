@@ -116,8 +116,18 @@ async def _process(settings: Settings, role: str) -> AsyncIterator[tuple[Storage
             open_storage(settings, observer) as storage,
         ):
             logger.info("{} runs as pid {}", role, os.getpid())
-            yield storage, stop
+            watching = asyncio.create_task(storage.reads.watch(_end_blocked))
+            try:
+                yield storage, stop
+            finally:
+                watching.cancel()
         logger.info("{} stops", role)
+
+
+def _end_blocked() -> None:
+    """End at once: what this process still does with MongoDB would never end by itself."""
+    logger.critical("reads from MongoDB hang for 30 s: this process ends, to be started again")
+    os._exit(os.EX_TEMPFAIL)
 
 
 async def _lazy_sagas(settings: Settings, storage: Storage) -> TemporalSagas:

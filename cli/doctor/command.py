@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cli.configuration import settings_of_running_stack
+from cli.configuration import metrics_urls_of, settings_of_running_stack
 from cli.doctor.examination import examine, is_unreachable
 from cli.doctor.rows import Row, Verdict, worst
 from cli.errors import UNREACHABLE
@@ -29,7 +29,8 @@ def doctor(*, as_json: bool, books: bool) -> int:
     Raises:
         CliError: no stack says that it runs on this data folder.
     """
-    rows = asyncio.run(examine(settings_of_running_stack(), books=books))
+    settings = settings_of_running_stack()
+    rows = asyncio.run(examine(settings, books=books, pages=metrics_urls_of(settings)))
     if as_json:
         typer.echo(json.dumps(as_document(rows), ensure_ascii=False, indent=2))
     else:

@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 from temporalio.client import Client as TemporalClient
 
 from cli.doctor import flow, mongo, others
+from cli.doctor.processes import process_rows
 from cli.doctor.proof import finding_rows, proof_rows
 from cli.doctor.proxies import proxy_rows
 from cli.doctor.receipts import receipt_rows
@@ -30,7 +31,11 @@ _TEMPORAL = "docs/operations.md#temporal-away"
 
 
 async def examine(
-    settings: Settings, *, books: bool = True, only: Collection[str] = ()
+    settings: Settings,
+    *,
+    books: bool = True,
+    only: Collection[str] = (),
+    pages: Collection[str] = (),
 ) -> list[Row]:
     """Look at everything; a server that is away is a red row after seconds, never an error.
 
@@ -38,12 +43,14 @@ async def examine(
         settings: where the servers are.
         books: hold the books against their rules as well, which reads all of them.
         only: the names of the checks wanted; all when empty.
+        pages: where the metrics of our own processes are read, as far as that is known.
     """
     async with _clients(settings) as (client, redis, temporal):
         checks = _server_checks(settings, client, redis, temporal)
         checks += _flow_checks(settings, client, temporal)
         if books:
             checks += _book_checks(settings, client, temporal)
+        checks += [Check("processes", lambda: process_rows(pages), _MONGO)] if pages else []
         wanted = [check for check in checks if not only or check.name in only]
         found = await asyncio.gather(*(check.rows() for check in wanted))
     silent = {row.name for rows in found for row in rows if row.silent}

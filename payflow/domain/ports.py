@@ -363,6 +363,10 @@ class Sagas(Protocol):
         ...
 
 
+class DependencyBlocked(Exception):
+    """It answers others, and not this process, which is going to end."""
+
+
 class Probe(Protocol):
     """A dependency that can be asked whether it answers."""
 
@@ -372,5 +376,9 @@ class Probe(Protocol):
         ...
 
     async def check(self) -> None:
-        """Return when it answered; raise when it did not."""
+        """Return when it answered; raise when it did not.
+
+        Raises:
+            DependencyBlocked: it answers every process but this one.
+        """
         ...

@@ -209,6 +209,7 @@ class Metrics:
         probes = self._probes.values()
         for found in await asyncio.gather(*(examine(one, PROBE_WITHIN_S) for one in probes)):
             self._set(names.DEPENDENCY_UP, int(found.is_up), found.name)
+            self._set(names.DEPENDENCY_BLOCKED, int(found.is_blocked), found.name)
             self._set(names.DEPENDENCY_LATENCY, found.latency_s, found.name)
 
     def _ended(self, transfer: Transfer) -> None:

@@ -173,6 +173,11 @@ DEPENDENCY_UP = Metric(
     Kind.GAUGE, "payflow_dependency_up", "1 when this process got an answer from it.",
     ("dependency",),
 )  # fmt: skip
+DEPENDENCY_BLOCKED = Metric(
+    Kind.GAUGE, "payflow_dependency_blocked",
+    "1 when it answers a fresh connection and not this process, which ends within 30 s.",
+    ("dependency",),
+)  # fmt: skip
 DEPENDENCY_LATENCY = Metric(
     Kind.GAUGE, "payflow_dependency_latency_seconds", "How long that answer took.",
     ("dependency",),

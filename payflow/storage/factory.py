@@ -41,6 +41,7 @@ from payflow.storage.audit import MongoAuditLog
 from payflow.storage.batch_work import MongoBatchWork
 from payflow.storage.batches import MongoBatches
 from payflow.storage.bell import TerminalBell
+from payflow.storage.blocked_reads import BlockedReads
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.census import MongoCensus
 from payflow.storage.connection import bind_documents, open_client
@@ -86,7 +87,7 @@ REDIS_ANSWERS_IN_S = 0.5  # Redis is a convenience: without it nobody waits long
 REDIS_POOL = 50
 # No store of MongoDB; of the books each layer that is one is behind `Calls` by itself.
 NOT_WRAPPED = frozenset(
-    {"books", "clock", "news", "observer", "probes", "quotas", "untrusted_proxies"}
+    {"books", "clock", "news", "observer", "probes", "quotas", "reads", "untrusted_proxies"}
 )
 
 
@@ -111,6 +112,7 @@ class Storage:
     probes: tuple[Probe, ...]
     proofs: Proofs
     quotas: Quotas
+    reads: BlockedReads
     receipts: ReceiptStore
     refresh_tokens: RefreshTokens
     rehearsal: Rehearsal
@@ -146,19 +148,16 @@ async def open_storage(
         bus = EventBus(redis, settings.mongo_database, settings.event_bus_length)
         rehearsal = calls.wrap(MongoRehearsal())
         memory = Memory.of(collections)
-        probes: tuple[Probe, ...] = (calls.wrap(MongoProbe(client)), RedisProbe(redis))
+        reads = BlockedReads(client, lambda: open_client(settings))
+        probes: tuple[Probe, ...] = (calls.wrap(MongoProbe(client, reads)), RedisProbe(redis))
         proofs = client[settings.mongo_database][ProofDocument.Settings.name]
         observer.look_at(calls.wrap(MongoCensus(collections.transfers, proofs)), probes)
         timelines = client[settings.mongo_database][TimelineDocument.Settings.name]
         engine = PostingEngine(collections, clock, bell, memory, observer)
         engine.points = points
         async with AttemptLog(timelines, calls) as attempt_log, engine:
-            books: Books = calls.wrap(engine)
-            if points is not None:
-                books = HoldingBooks(books, points)
-            if settings.rehearsal_allowed:
-                books = RehearsingBooks(books, rehearsal, random.random)
-            books = NotingBooks(books, attempt_log, clock)
+            rehearsed = rehearsal if settings.rehearsal_allowed else None
+            books = NotingBooks(_books(calls.wrap(engine), points, rehearsed), attempt_log, clock)
             storage = Storage(
                 access=MongoAccessRecords(),
                 accounts=MongoAccounts(client, clock, observer),
@@ -177,6 +176,7 @@ async def open_storage(
                 probes=probes,
                 proofs=MongoProofs(proofs, clock),
                 quotas=CountedQuotas(quotas, observer),
+                reads=reads,
                 receipts=MongoReceipts(client, settings.mongo_database),
                 refresh_tokens=MongoRefreshTokens(client),
                 rehearsal=rehearsal,
@@ -213,6 +213,11 @@ def _redis(settings: Settings) -> Redis:
             socket_connect_timeout=REDIS_ANSWERS_IN_S,
         )
     )
+
+
+def _books(engine: Books, points: CrashPoints | None, rehearsal: Rehearsal | None) -> Books:
+    books = engine if points is None else HoldingBooks(engine, points)
+    return books if rehearsal is None else RehearsingBooks(books, rehearsal, random.random)
 
 
 def _batches(points: CrashPoints | None) -> Callable[..., Batches]:

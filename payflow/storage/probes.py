@@ -2,6 +2,8 @@
 
 from redis.asyncio import Redis
 
+from payflow.domain.ports import DependencyBlocked
+from payflow.storage.blocked_reads import BlockedReads
 from payflow.storage.transactions import Client
 
 
@@ -10,11 +12,14 @@ class MongoProbe:
 
     name = "mongo"
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, reads: BlockedReads) -> None:
         self._client = client
+        self._reads = reads
 
     async def check(self) -> None:
         """Return when a primary answered."""
+        if self._reads.are_blocked:
+            raise DependencyBlocked
         await self._client.admin.command("ping")
 
 

@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from api import health
+from payflow.domain.ports import DependencyBlocked
 
 
 class FakeProbe:
@@ -21,6 +22,8 @@ class FakeProbe:
     async def check(self) -> None:
         if self._state == "refuses":
             raise ConnectionError(self.name)
+        if self._state == "blocked":
+            raise DependencyBlocked
         if self._state == "hangs":
             await asyncio.sleep(60)
 
@@ -70,3 +73,9 @@ async def test_nothing_is_accepted_without_mongo(
 async def test_a_process_lives_whatever_is_down(path: str) -> None:
     answer = await ask(path, mongo="hangs", redis="hangs", temporal="hangs")
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+async def test_a_blocked_process_accepts_nothing_and_says_so() -> None:
+    answer = await ask("/health/ready", mongo="blocked")
+    assert (answer.status_code, answer.json()["status"]) == (503, "down")
+    assert said(answer) == {"mongo": "blocked", "redis": "ok", "temporal": "ok"}

@@ -24,7 +24,7 @@ from payflow.domain.observing import (
     Standing,
     WalletAct,
 )
-from payflow.domain.ports import Origin
+from payflow.domain.ports import DependencyBlocked, Origin
 from payflow.domain.transfers import TransferStatus
 from payflow.observability import names
 from payflow.observability.metrics import Metrics
@@ -45,13 +45,13 @@ class FakeCensus:
 
 
 class FakeProbe:
-    def __init__(self, name: str, answers: bool = True) -> None:
+    def __init__(self, name: str, trouble: Exception | None = None) -> None:
         self.name = name
-        self._answers = answers
+        self._trouble = trouble
 
     async def check(self) -> None:
-        if not self._answers:
-            raise ConnectionError(self.name)
+        if self._trouble is not None:
+            raise self._trouble
 
 
 async def samples(metrics: Observer) -> Samples:
@@ -98,7 +98,8 @@ async def everything() -> Metrics:
     metrics.delivered(Delivered(15.0))
     proof = Proven("violated", 2, 7, 30.0, is_stale=True, oldest_in_transit_s=5.0)
     census = FakeCensus(Standing({TransferStatus.DEBITED: 3}, parked=1, proof=proof))
-    metrics.look_at(census, [FakeProbe("mongo"), FakeProbe("redis", answers=False)])
+    probes = [FakeProbe("mongo"), FakeProbe("redis", ConnectionError("redis"))]
+    metrics.look_at(census, [*probes, FakeProbe("temporal", DependencyBlocked())])
     return metrics
 
 
@@ -199,6 +200,16 @@ async def test_a_dependency_is_up_or_it_is_not() -> None:
 
     assert found["payflow_dependency_up", (("dependency", "mongo"),)] == 1
     assert found["payflow_dependency_up", (("dependency", "redis"),)] == 0
+
+
+async def test_a_dependency_that_is_blocked_is_down_for_this_process_alone() -> None:
+    found = await samples(await everything())
+
+    states = {"mongo": (1, 0), "redis": (0, 0), "temporal": (0, 1)}
+    for name, state in states.items():
+        label = (("dependency", name),)
+        asked = ("payflow_dependency_up", "payflow_dependency_blocked")
+        assert tuple(found[one, label] for one in asked) == state
 
 
 async def test_no_label_holds_an_id() -> None:
