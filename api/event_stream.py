@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.access_watch import AccessWatch, OpenRequest
-from api.streams import StreamClosed, Streams, TooSlow
+from api.streams import Start, StreamClosed, Streamed, Streams, TooSlow
 from payflow.auth.admission import Visitor
 from payflow.domain.errors import PayflowError
 from payflow.domain.event_ports import FeedEvent
@@ -26,17 +26,15 @@ RETRY_MS = 1_000  # how long a client waits before it comes again
 SEND_WITHIN_S = 20.0  # a reader that takes nothing for so long is gone
 END_WITHIN_S = 1.0  # what a draining server gives a stream to say goodbye
 
-_FIRST = format_sse_event(retry=RETRY_MS, comment="connected")
-
 
 class EventStream(Response):
-    """The events of a source as Server-Sent Events; None among them is a heartbeat."""
+    """What a source brings, as Server-Sent Events."""
 
     media_type = MEDIA_TYPE
 
     def __init__(
         self,
-        source: AsyncGenerator[FeedEvent | None, None],
+        source: AsyncGenerator[Streamed, None],
         streams: Streams,
         watch: AccessWatch,
         visitor: Visitor,
@@ -80,14 +78,10 @@ class EventStream(Response):
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         with suppress(TimeoutError):  # it reads nothing any more
-            await _within(SEND_WITHIN_S, send, _FIRST)
             try:
                 async with aclosing(self._source) as source:
-                    async for event in source:
-                        text = (
-                            KEEPALIVE_COMMENT if event is None else event_text(event_object(event))
-                        )
-                        await _within(SEND_WITHIN_S, send, text)
+                    async for item in source:
+                        await _within(SEND_WITHIN_S, send, _frame(item))
             except StreamClosed:
                 pass
             except TooSlow as cut_off:
@@ -114,8 +108,21 @@ async def _end(send: Send, request: OpenRequest) -> None:
     await _within(END_WITHIN_S, send, b"", more=False)
 
 
+def start_text(position: int) -> bytes:
+    """The first frame: an id without data, so that the client resumes there if none follows."""
+    return format_sse_event(retry=RETRY_MS, comment="connected", id=str(position))
+
+
+def _frame(item: Streamed) -> bytes:
+    if item is None:
+        return KEEPALIVE_COMMENT
+    if isinstance(item, Start):
+        return start_text(item.position)
+    return event_text(event_object(item))
+
+
 def _goodbye(error: PayflowError) -> bytes:
-    """Why the stream ends; without an id, so that the client resumes after its last event."""
+    """Why the stream ends; without an id, so that the client resumes after the last one."""
     data = json.dumps({"code": error.code, "detail": str(error)}, separators=(",", ":"))
     return format_sse_event(event="stream.ended", data_str=data)
 

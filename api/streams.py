@@ -40,6 +40,17 @@ class StreamClosed(PayflowError):
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """What a stream begins with: the position that everything in it comes after.
+
+    A client that has heard of no event yet resumes there, or what happens until it comes again
+    would be lost.
+    """
+
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """Which events a stream is about; ``user_id`` None is everybody's."""
 
@@ -59,6 +70,9 @@ class Wanted:
     def key(self) -> str:
         """What the reader of the feed finds the stream by: a transfer, a user, or everything."""
         return self.transfer_id or self.user_id or ""
+
+
+Streamed = Start | FeedEvent | None  # what a stream brings; None: nothing for a while
 
 
 class _Listener:
@@ -142,10 +156,10 @@ class Streams:
         finally:
             self._open -= 1
 
-    async def events(
-        self, wanted: Wanted, after: int | None
-    ) -> AsyncGenerator[FeedEvent | None, None]:
-        """The wanted events after a position (None: from now on); None is a heartbeat.
+    async def events(self, wanted: Wanted, after: int | None) -> AsyncGenerator[Streamed, None]:
+        """Where it starts, then the wanted events after a position (None: from now on).
+
+        None is a heartbeat.
 
         Raises:
             TooSlow, StreamClosed: the stream is over; it can be resumed.
@@ -153,6 +167,7 @@ class Streams:
         """
         position = after
         if position is not None:
+            yield Start(position)
             async for event in self._past(wanted, position):
                 position = event.position
                 yield event
@@ -160,6 +175,7 @@ class Streams:
         with self._listening(wanted) as listener:
             if position is None:
                 position = self._position
+                yield Start(position)
             else:  # what came between the last page and our joining
                 async for event in self._past(wanted, position):
                     position = event.position

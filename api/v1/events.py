@@ -9,16 +9,15 @@ from starlette.responses import JSONResponse, Response
 
 from api.dependencies import SignedIn, Viewer
 from api.errors import PositionInvalid
-from api.event_stream import MEDIA_TYPE, EventStream, event_object, event_text
+from api.event_stream import MEDIA_TYPE, EventStream, event_object, event_text, start_text
 from api.parts import Ask, Parts
 from api.problems import USER, documented
-from api.streams import Wanted
+from api.streams import Start, Streamed, Wanted
 from api.v1 import examples
 from api.v1.answers import EventAnswer, ListAnswer, answer
 from api.v1.fields import Position, TransferId
 from api.v1.schemas import EventQuery, StreamQuery
 from payflow.auth.admission import Visitor
-from payflow.domain.event_ports import FeedEvent
 from payflow.domain.events import TERMINAL_TYPES
 from payflow.domain.users import Principal
 
@@ -26,7 +25,7 @@ router = APIRouter(prefix="/v1", tags=["events"])
 
 LAST_EVENT_ID = "Last-Event-ID"
 
-_WIRE = event_text(examples.EVENT_ANSWER).decode()
+_WIRE = (start_text(4_710) + event_text(examples.EVENT_ANSWER)).decode()
 
 LastEventId = Annotated[
     Position | None,
@@ -36,7 +35,8 @@ _STREAMED = (*USER, "token_revoked", "role_changed", "validation_error", "positi
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Server-Sent Events: `id` is the position, `event` the type, `data` the "
-        "event. A comment is sent when nothing happens for a while.",
+        "event. The first frame has an `id` and no `data`: the position the stream starts after. "
+        "A comment is sent when nothing happens for a while. Lines end at LF, CR or CR LF only.",
         "content": {
             MEDIA_TYPE: {
                 "schema": {"type": "string"},
@@ -93,8 +93,9 @@ async def stream_events(
 ) -> EventStream:
     """The events the caller may see, as they happen; an operator sees all.
 
-    It begins after `Last-Event-ID`, else after `after`, else with what happens next. Whenever it
-    ends, a client goes on by coming again with the last id it saw; no event is lost or doubled.
+    It begins after `Last-Event-ID`, else after `after`, else with what happens next; its first
+    frame names that position. Whenever it ends, a client goes on by coming again with the last id
+    it saw; no event is lost or doubled.
     """
     after = query.after if last_event_id is None else last_event_id
     if after is not None:
@@ -130,20 +131,20 @@ async def stream_transfer_events(
 
 
 async def _stream(
-    events: AsyncGenerator[FeedEvent | None, None], visitor: Visitor, ask: Parts
+    events: AsyncGenerator[Streamed, None], visitor: Visitor, ask: Parts
 ) -> EventStream:
     await ask.access_watch.check(visitor)
     return EventStream(events, ask.streams, ask.access_watch, visitor)
 
 
 async def _until_ended(
-    events: AsyncGenerator[FeedEvent | None, None], viewer: Principal, after: int
-) -> AsyncGenerator[FeedEvent | None, None]:
+    events: AsyncGenerator[Streamed, None], viewer: Principal, after: int
+) -> AsyncGenerator[Streamed, None]:
     """What the viewer may see of it after a position, up to the transfer's last event."""
     async with aclosing(events):
         async for event in events:
-            if event is None:
-                yield None
+            if event is None or isinstance(event, Start):
+                yield None if event is None else Start(after)
                 continue
             may_see = viewer.is_operator or viewer.user_id in event.audience
             if may_see and event.position > after:

@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from itertools import count
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ from payflow.client.answers import Page, Tokens
 from payflow.client.call import Call
 from payflow.client.errors import CallInvalid, Unanswered, problem_of
 from payflow.client.retrying import Outcome, Retries
+from payflow.domain.http_answers import no_cookies
 from payflow.domain.json_text import printable
 
 T = TypeVar("T")
@@ -79,7 +79,7 @@ class Client:
         self.token = token
         self._base_url = _base_of(base_url)
         self._retries = retries
-        self._http = http or httpx.Client(cookies=_no_cookies())
+        self._http = http or httpx.Client(cookies=no_cookies())
 
     def __enter__(self) -> Self:
         return self
@@ -162,7 +162,7 @@ class AsyncClient:
         self.token = token
         self._base_url = _base_of(base_url)
         self._retries = retries
-        self._http = http or httpx.AsyncClient(cookies=_no_cookies())
+        self._http = http or httpx.AsyncClient(cookies=no_cookies())
 
     async def __aenter__(self) -> Self:
         return self
@@ -232,21 +232,27 @@ class AsyncClient:
     close_finding = _asks_async(calls.close_finding)
 
 
-def _base_of(url: str) -> str:
-    """The address of an API, without a slash at its end.
+def address_of(url: str, field: str) -> str:
+    """The URL, once it is known to be one that paths can follow.
 
     Raises:
-        CallInvalid: it is no address that paths can follow.
+        CallInvalid: it is none; ``field`` is where it was given.
     """
     try:
         parsed = httpx.URL(url)
         urlsplit(url)  # refuses half an IPv6 address, which httpx would ask the network for
     except (httpx.InvalidURL, TypeError, ValueError) as error:
-        raise CallInvalid("base_url", str(error)) from None
-    # relative, it follows the ``base_url`` of one's own ``http``
-    right = not url or (parsed.scheme in ("http", "https") and parsed.host)
-    if not right or parsed.query or parsed.fragment:
-        raise CallInvalid("base_url", "must be an address such as https://pay.example.com")
+        raise CallInvalid(field, str(error)) from None
+    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.fragment:
+        raise CallInvalid(field, "must be an address such as https://pay.example.com")
+    return url
+
+
+def _base_of(url: str) -> str:
+    if not url:
+        return url  # paths follow the ``base_url`` of one's own ``http``
+    if "?" in address_of(url, "base_url"):
+        raise CallInvalid("base_url", "must have no query")
     return url.rstrip("/")
 
 
@@ -275,11 +281,6 @@ def _building() -> Iterator[None]:
         yield
     except (httpx.InvalidURL, TypeError, ValueError) as error:
         raise CallInvalid("request", f"cannot be sent: {error}") from error
-
-
-def _no_cookies() -> CookieJar:
-    """The API sets none; one of a proxy's that is no ASCII would break all later requests."""
-    return CookieJar(DefaultCookiePolicy(allowed_domains=()))
 
 
 def _failed(request: httpx.Request, error: httpx.RequestError | ValueError) -> httpx.RequestError:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import httpx
 
 from payflow.client.call import Call
-from payflow.domain.retry_after import retry_after_s
+from payflow.domain.http_answers import retry_after_s
 
 Outcome = httpx.Response | httpx.RequestError  # also an answer that cannot be decoded
 

@@ -10,8 +10,8 @@ import httpcore
 import httpx
 
 from payflow.domain.errors import Refused
+from payflow.domain.http_answers import no_cookies, retry_after_s
 from payflow.domain.ports import Clock
-from payflow.domain.retry_after import retry_after_s
 from payflow.domain.webhooks import Attempt
 from payflow.webhooks.guard import Guard, GuardedTransport
 
@@ -104,7 +104,11 @@ async def open_sender(guard: Guard, clock: Clock, timeout_s: float) -> AsyncIter
     """A sender with its connections, closed on leaving."""
     transport = GuardedTransport(guard, max_connections=CONNECTIONS)
     async with httpx.AsyncClient(
-        transport=transport, trust_env=False, follow_redirects=False, timeout=timeout_s
+        transport=transport,
+        cookies=no_cookies(),
+        trust_env=False,
+        follow_redirects=False,
+        timeout=timeout_s,
     ) as client:
         yield Sender(client, guard, clock, timeout_s)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from cli.event_stream import lines_of
 from cli.ports import TRUST_NOBODY
 from tests.e2e.bank import Json, Person
 
@@ -26,8 +27,9 @@ class Listening:
 
     def __init__(self, answer: httpx.Response) -> None:
         self.answer = answer
-        self._lines = answer.aiter_lines()
+        self._lines = lines_of(answer.aiter_bytes())
         self.comments = 0
+        self.starts_after: int | None = None
         self.heard: list[Heard] = []
         self.ended: Json | None = None  # why, where the server says it
 
@@ -49,6 +51,8 @@ class Listening:
                 yield event
                 fields = {}
             else:
+                if "id" in fields:
+                    self.starts_after = int(fields["id"])
                 fields = {}
 
     async def next(self, count: int) -> list[Heard]:
@@ -60,6 +64,14 @@ class Listening:
                 if len(found) == count:
                     return found
         raise AssertionError(f"the stream ended after {len(found)} of {count} events")
+
+    async def until_start(self) -> None:
+        """Return when the server has said what position the stream starts after."""
+        async with asyncio.timeout(30):
+            async for line in self._lines:
+                if line.startswith("id: "):
+                    self.starts_after = int(line.removeprefix("id: "))
+                    return
 
     async def until_comment(self) -> None:
         """Return when the server has sent another comment."""

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from cli.stack import EmbeddedStack
-from tests.e2e.bank import Bank, Json, Person
+from tests.e2e.bank import Bank, Json, Person, new_key, order
 from tests.e2e.listening import listening
 from tests.e2e.test_outages import without
 
@@ -146,6 +146,54 @@ async def test_a_live_stream_begins_with_what_happens_next_and_filters(
         (heard,) = await stream.next(1)
     assert (heard.type, heard.body["data"]["id"]) == ("transfer.completed", sent["id"])
     assert heard.body["position"] == heard.id
+
+
+async def test_nothing_falls_between_two_connections_of_a_quiet_stream(
+    bank: Bank, stack: EmbeddedStack
+) -> None:
+    alice, bob = await bank.funded(100), await bank.person("bob")
+    await feed_of(bank, alice, until=1)
+    url, path = stack.addresses.api_urls[0], "/v1/events/stream"
+    async with listening(url, path, bob) as stream:
+        await stream.until_start()
+    assert stream.starts_after is not None
+    assert not stream.heard
+    sent = await bank.send(alice, bob, 10, wait_s=20)  # while no connection is open
+    async with listening(url, path, bob, stream.starts_after) as resumed:
+        heard = await resumed.next(3)
+    assert resumed.starts_after == stream.starts_after
+    assert [event.type for event in heard] == PAID[1:]
+    assert {event.body["data"]["id"] for event in heard} == {sent["id"]}
+
+
+async def test_a_transfers_stream_starts_with_a_position_too(
+    bank: Bank, stack: EmbeddedStack
+) -> None:
+    alice, bob = await bank.funded(100), await bank.person("bob")
+    sent = await bank.send(alice, bob, 10, wait_s=20)
+    path, url = f"/v1/transfers/{sent['id']}/events", stack.addresses.api_urls[0]
+    async with listening(url, path, alice) as stream:
+        heard = await stream.to_the_end()
+    assert (stream.starts_after, len(heard)) == (0, 4)
+    async with listening(url, path, alice, heard[1].id) as stream:
+        assert [one.id for one in await stream.to_the_end()] == [heard[2].id, heard[3].id]
+    assert stream.starts_after == heard[1].id
+
+
+async def test_a_line_separator_in_a_description_ends_no_line(
+    bank: Bank, stack: EmbeddedStack
+) -> None:
+    alice, bob = await bank.funded(100), await bank.person("bob")
+    body = {**order(alice, bob, 1), "description": "one\u2028id: 1\u2029two"}
+    made = await bank.ask(
+        "POST", "/v1/transfers", alice, body=body, headers={"Idempotency-Key": new_key()}
+    )
+    assert made.status_code == 202, made.text
+    path = f"/v1/transfers/{made.json()['id']}/events"
+    async with listening(stack.addresses.api_urls[0], path, alice) as stream:
+        heard = await stream.to_the_end()
+    assert [one.type for one in heard] == PAID
+    assert {one.body["data"]["description"] for one in heard} == {body["description"]}
 
 
 async def test_a_transfers_stream_replays_it_and_ends_with_it(

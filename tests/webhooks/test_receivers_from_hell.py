@@ -229,6 +229,17 @@ async def test_a_status_counts_whatever_retry_after_says(
     assert wait_before_next(1, 0.5, attempt.retry_after_s) is not None
 
 
+@pytest.mark.parametrize("cookie", ["a=b; Path=/", "a=\xff\xfe; Path=/"], ids=ascii)
+async def test_a_cookie_of_one_subscriber_goes_to_no_other(sender: Sender, cookie: str) -> None:
+    async with (
+        receiver(answering(status(200, f"Set-Cookie: {cookie}"))) as one,
+        receiver() as another,
+    ):
+        assert (await sent(sender, one.url)).status_code == 200
+        assert (await sent(sender, another.url)).status_code == 200
+    assert "cookie" not in another.requests[0].headers
+
+
 async def test_429_with_a_date(sender: Sender) -> None:
     at = datetime.fromtimestamp(time.time(), UTC) + timedelta(hours=1)
     later = f"Retry-After: {format_datetime(at, usegmt=True)}"

@@ -1,16 +1,18 @@
-"""``Retry-After`` (RFC 9110 §10.2.3) as another server wrote it: one parser for all readers."""
+"""What we make of the headers of other servers' answers: ``Retry-After``, and cookies."""
 
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 _LONGEST = 64  # characters; the longest of the three forms of a date has 33
 _DIGITS = 10  # 300 years; more of them say nothing else
 
 
 def retry_after_s(value: str | None, now: datetime) -> float | None:
-    """The seconds from ``now`` that the header asks for; None if it cannot be understood.
+    """The seconds from ``now`` that ``Retry-After`` asks for (RFC 9110 §10.2.3).
 
-    A time that has passed is 0 s. A date without a time zone is in UTC.
+    None if it cannot be understood. A time that has passed is 0 s. A date without a time zone is
+    in UTC.
     """
     text = (value or "").strip()
     if text.isascii() and text.isdigit():
@@ -24,3 +26,12 @@ def retry_after_s(value: str | None, now: datetime) -> float | None:
         return None
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max((aware - now).total_seconds(), 0.0)
+
+
+def no_cookies() -> CookieJar:
+    """A jar that keeps none, for clients of servers that are not ours.
+
+    A cookie is sent with later requests, also to other hosts of its domain. One that is not ASCII
+    makes each of those requests raise.
+    """
+    return CookieJar(DefaultCookiePolicy(allowed_domains=()))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from payflow.domain.retry_after import retry_after_s
+from payflow.domain.http_answers import retry_after_s
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DATES = st.from_regex(
