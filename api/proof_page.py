@@ -25,7 +25,7 @@ CONTENT_SECURITY_POLICY = (
 )
 _SAID = {
     "ok": "The books balance.",
-    "violated": "The books were changed. The wallets concerned are frozen.",
+    "violated": "Something is wrong, or was and no operator has closed it. Its wallets are frozen.",
     "stale": "No pass has ended for long: this proof is old, and says nothing of now.",
 }
 _MEANINGS = {rule.value: rule.meaning for rule in Invariant}

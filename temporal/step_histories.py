@@ -53,6 +53,7 @@ class TemporalStepHistories:
             results,
             is_complete=described.status is WorkflowExecutionStatus.COMPLETED,
             is_settled=_is_settled(described),
+            run_id=described.run_id or "",
         )
 
     async def kept(self) -> AsyncIterator[str]:

@@ -122,11 +122,13 @@ class StepHistory:
 
     ``is_complete``: the workflow has completed, so every step has its result. ``is_settled``: it
     runs and no workflow task is under way, so every result but that of the pending step is there.
+    ``run_id`` is the run: what another run did before it need not be in its history yet.
     """
 
     results: tuple[StepAnswer, ...] = ()
     is_complete: bool = False
     is_settled: bool = False
+    run_id: str = ""
 
 
 class StepHistories(Protocol):
