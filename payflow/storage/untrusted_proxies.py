@@ -33,4 +33,8 @@ class UntrustedProxies:
             found = await self._redis.hgetall(self._key)
         except REDIS_AWAY:
             return {}
-        return {peer.decode(): datetime.fromtimestamp(float(at), UTC) for peer, at in found.items()}
+        return {_text(peer): datetime.fromtimestamp(float(at), UTC) for peer, at in found.items()}
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
