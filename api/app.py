@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from api import docs_page, health, proof_page, well_known
 from api.access_watch import AccessWatch
+from api.account_limits import AccountLimits
 from api.bounds import BodyLimit, HeadLimit
 from api.client_address import ClientAddresses
 from api.codec import CodecOrigin, codec_router
@@ -190,6 +191,7 @@ def _parts(
     admission = Admission(tokens, key_ring, storage.access, storage.clock)
     return Parts(
         access_watch=AccessWatch(admission),
+        account_limits=AccountLimits(storage.quotas, settings),
         accounts=storage.accounts,
         admission=admission,
         api_keys=storage.api_keys,

@@ -12,6 +12,7 @@ from api.parts import parts_of
 from api.problems import REQUEST_ID
 from payflow.auth.admission import Visitor
 from payflow.domain.errors import OperatorRequired
+from payflow.domain.limits import Quota
 from payflow.domain.users import Principal
 
 
@@ -62,6 +63,18 @@ async def _money_mover(request: Request, viewer: Viewer) -> Principal:
 
 
 MoneyMover = Annotated[Principal, Depends(_money_mover)]
+
+
+class Limited:
+    """A call that has a quota of its own: a dependency of its route."""
+
+    def __init__(self, quota: Quota) -> None:
+        self._quota = quota
+
+    async def __call__(self, request: Request) -> None:
+        """Count the call for the account that makes it, or raise ``RateLimited``."""
+        user_id = visitor_of(request.scope).principal.user_id
+        await parts_of(request).account_limits.take(self._quota, user_id)
 
 
 async def _address(request: Request) -> str:

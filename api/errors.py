@@ -3,7 +3,7 @@
 PayflowError
 ├── IdempotencyKeyRequired, IdempotencyKeyInvalid
 ├── CursorInvalid, PositionInvalid
-└── TooManyStreams
+└── TooManyStreams, TooManyOwnStreams
 """
 
 from payflow.domain.errors import PayflowError
@@ -54,3 +54,14 @@ class TooManyStreams(PayflowError):
 
     def __init__(self) -> None:
         super().__init__("Too many event streams are open here; try again, or read /v1/events.")
+
+
+class TooManyOwnStreams(PayflowError):
+    """The account, or the address, has its share of this process's event streams."""
+
+    code = "too_many_own_streams"
+
+    def __init__(self, limit: int, whose: str) -> None:
+        super().__init__(
+            f"{whose} has {limit} event streams open here; close one, or read /v1/events."
+        )

@@ -16,8 +16,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from api.access_watch import AccessWatch, OpenRequest
+from api.client_address import ADDRESS
+from api.gate import visitor_of
 from api.streams import Start, StreamClosed, Streamed, Streams, TooSlow
-from payflow.auth.admission import Visitor
 from payflow.domain.errors import PayflowError
 from payflow.domain.event_ports import FeedEvent
 
@@ -37,23 +38,25 @@ class EventStream(Response):
         source: AsyncGenerator[Streamed, None],
         streams: Streams,
         watch: AccessWatch,
-        visitor: Visitor,
     ) -> None:
         super().__init__(headers={"X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._source = source
         self._streams = streams
         self._watch = watch
-        self._visitor = visitor
 
     async def __call__(
         self,
-        scope: Scope,  # noqa: ARG002  # an ASGI application takes it
+        scope: Scope,
         receive: Receive,
         send: Send,
     ) -> None:
         """Send events until something ends the stream."""
-        with self._streams.admitted(), self._watch.watching(self._visitor) as request:
+        visitor = visitor_of(scope)
+        with (
+            self._streams.admitted(visitor.principal.user_id, scope[ADDRESS]),
+            self._watch.watching(visitor) as request,
+        ):
             sending = asyncio.ensure_future(self._send(send))
             leaving = asyncio.ensure_future(_left(receive))
             closing = asyncio.ensure_future(self._streams.closing.wait())

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.access_watch import AccessWatch
+from api.account_limits import AccountLimits
 from api.saga_pressure import SagaPressure
 from api.streams import Streams
 from payflow.auth.admission import Admission
@@ -39,6 +40,7 @@ class Parts:
     """Everything a call may ask."""
 
     access_watch: AccessWatch
+    account_limits: AccountLimits
     accounts: Accounts
     admission: Admission
     api_keys: ApiKeys

@@ -168,6 +168,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "api_key_limit_reached": Kind(
             409, "Too many API keys", "A user has at most 50 API keys that open something."
         ),
+        "wallet_limit_reached": Kind(
+            409, "Too many wallets", "A user has at most 1000 open wallets; have one closed."
+        ),
         "webhook_endpoint_limit_reached": Kind(
             409, "Too many webhook endpoints", "A user has at most 20 webhook endpoints."
         ),
@@ -215,6 +218,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
         "rate_limited": Kind(
             429, "Rate limited", "No more than 600 in 60 s (transfers); try again in 7 s."
+        ),
+        "too_many_batches": Kind(
+            429, "Too many batches", "You have 100 batches in progress; wait until one has ended."
+        ),
+        "too_many_own_streams": Kind(
+            429, "Too many streams of yours", "You have 100 event streams open here; close one."
         ),
         "internal_error": Kind(
             500, "Internal error", "Something went wrong on our side; the request id finds it."
@@ -382,6 +391,6 @@ def _headers_for(code: str) -> dict[str, str]:
             ', error="invalid_token"' if code.startswith(("token_", "api_key_")) else ""
         )  # RFC 6750 §3
         return {"WWW-Authenticate": f'Bearer realm="payflow"{reason}'}
-    if status == 503:
+    if status in (429, 503):
         return {"Retry-After": _RETRY_AFTER_S}
     return {}

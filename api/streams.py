@@ -6,14 +6,14 @@ anywhere, after the last position the client saw.
 """
 
 import asyncio
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from loguru import logger
 
-from api.errors import TooManyStreams
+from api.errors import TooManyOwnStreams, TooManyStreams
 from payflow.domain.errors import PayflowError
 from payflow.domain.event_ports import Feed, FeedEvent, News
 
@@ -21,6 +21,10 @@ PAGE = 200  # events a catch-up reads at once, about 400 kB
 BUFFER = 500  # events that may wait for one reader; who lets more wait is cut off
 NEWS_S = 1.0  # how long the feed is not looked at when nobody says that it has grown
 SETTLE_S = 0.02  # events come in groups; and no more than 50 looks a second for nothing
+# Of the streams of a process one account has a tenth at most, and one address half: many people
+# may share an address. Where a process serves few, a client's tabs still find room.
+ACCOUNT_SHARE, ADDRESS_SHARE = 1 / 10, 1 / 2
+FEWEST = 10
 AGAIN_S = 0.5  # after MongoDB did not answer
 
 
@@ -130,6 +134,8 @@ class Streams:
         self._heartbeat_s = heartbeat_s
         self.life_s = life_s  # a stream outlives its access token by no more than this
         self._open = 0
+        self._of_account: Counter[str] = Counter()
+        self._of_address: Counter[str] = Counter()
         self._listeners: defaultdict[str, set[_Listener]] = defaultdict(set)
         self._reader: asyncio.Task[None] | None = None
         self._position = 0
@@ -142,19 +148,37 @@ class Streams:
             listener.end(StreamClosed())
 
     @contextmanager
-    def admitted(self) -> Iterator[None]:
-        """One more open stream.
+    def admitted(self, account: str = "", address: str = "") -> Iterator[None]:
+        """One more open stream, of that account from that address.
 
         Raises:
             TooManyStreams: this process serves as many as it may.
+            TooManyOwnStreams: the account or the address has its share of them.
         """
         if self._open >= self._at_most or self.closing.is_set():
             raise TooManyStreams
         self._open += 1
         try:
-            yield
+            with (
+                self._share(self._of_account, account, ACCOUNT_SHARE, "Your account"),
+                self._share(self._of_address, address, ADDRESS_SHARE, "Your address"),
+            ):
+                yield
         finally:
             self._open -= 1
+
+    @contextmanager
+    def _share(self, taken: Counter[str], owner: str, share: float, whose: str) -> Iterator[None]:
+        most = max(FEWEST, int(self._at_most * share))
+        if taken[owner] >= most:
+            raise TooManyOwnStreams(most, whose)
+        taken[owner] += 1
+        try:
+            yield
+        finally:
+            taken[owner] -= 1
+            if not taken[owner]:
+                del taken[owner]
 
     async def events(self, wanted: Wanted, after: int | None) -> AsyncGenerator[Streamed, None]:
         """Where it starts, then the wanted events after a position (None: from now on).

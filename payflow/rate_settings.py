@@ -62,6 +62,11 @@ class RateLimitSettings(BaseSettings):
         is_set = name == "logins" or field in self.model_fields_set
         return self.in_force(Quota.parse(name, getattr(self, field)), is_set=is_set)
 
+    def most(self, amount: int) -> int:
+        """How many things of a kind an account may have here, where ``amount`` is the limit."""
+        is_narrow = self.rate_limit_enabled or self.in_production
+        return amount if is_narrow else amount * _WIDER
+
     def in_force(self, quota: Quota, *, is_set: bool = False) -> Quota | None:
         """The quota as it holds here; None when limits are switched off.
 

@@ -201,7 +201,8 @@ class Settings(RateLimitSettings, SignOnSettings, BaseSettings):
         30 * 86_400,
         ge=86_400,
         le=3_660 * 86_400,
-        description="A delivery that has ended is kept for so long, with its attempts.",
+        description="A delivery that has ended, or is held for a paused endpoint, is kept for so "
+        "long, with its attempts.",
     )
 
     metrics_host: str = Field(

@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import JSONResponse, Response
 
-from api.dependencies import Viewer
+from api.account_limits import API_KEYS
+from api.dependencies import Limited, Viewer
 from api.json_body import JsonRoute
 from api.pages import id_after, page_object
 from api.parts import Ask
@@ -28,6 +29,7 @@ router = APIRouter(prefix="/v1/api-keys", tags=["api keys"], route_class=JsonRou
     "",
     status_code=201,
     response_model=NewApiKeyAnswer,
+    dependencies=[Depends(Limited(API_KEYS))],
     summary="Make an API key",
     responses=documented(*USER, *BODY, "api_key_expiry_invalid", "api_key_limit_reached"),
 )

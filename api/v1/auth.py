@@ -1,9 +1,10 @@
 """Sign-up, sign-in, sessions, and the user's own account."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.responses import JSONResponse, Response
 
-from api.dependencies import Address, SignedIn, Viewer
+from api.account_limits import PASSWORD_CHANGES
+from api.dependencies import Address, Limited, SignedIn, Viewer
 from api.json_body import JsonRoute
 from api.parts import Ask
 from api.problems import ANYONE, BODY, USER, documented
@@ -101,6 +102,7 @@ async def change_me(body: ProfileChange, viewer: Viewer, ask: Ask) -> JSONRespon
 @router.post(
     "/password",
     status_code=204,
+    dependencies=[Depends(Limited(PASSWORD_CHANGES))],
     summary="Change the own password",
     responses=documented(*USER, *BODY, "invalid_credentials"),
 )

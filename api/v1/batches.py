@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import JSONResponse
 
+from api.account_limits import BATCHES
 from api.batch_body import AskedBatch
-from api.dependencies import Viewer, request_id_of
+from api.dependencies import Limited, Viewer, request_id_of
 from api.idempotency import PARAMETER
 from api.pages import page_object, sequence_after
 from api.parts import Ask
@@ -52,6 +53,7 @@ _BODY: dict[str, Any] = {
     "",
     status_code=202,
     response_model=BatchAnswer,
+    dependencies=[Depends(Limited(BATCHES))],
     summary="Make many transfers",
     response_description="The batch is accepted whole and under way.",
     responses={
@@ -60,6 +62,7 @@ _BODY: dict[str, Any] = {
             *USER,
             *BODY,
             *KEYED,
+            "too_many_batches",
             "wallet_not_found",
             "destination_not_found",
             "recipient_not_found",
@@ -76,7 +79,9 @@ async def make_batch(asked: AskedBatch, viewer: Viewer, ask: Ask, request: Reque
     none, in one set of postings. An item that may not be is named: `transfers[17].amount`.
     """
     request_id = request_id_of(request)
-    written = await ask.batches.accept(asked.body.order(viewer.user_id, request_id), asked.claim)
+    order = asked.body.order(viewer.user_id, request_id)
+    async with ask.account_limits.recipients(viewer.user_id, order.items):
+        written = await ask.batches.accept(order, asked.claim)
     await ask.sagas.start_batch(written.thing.id, request_id)
     return answer(batch_object(written.thing), 202, _headers(written))
 

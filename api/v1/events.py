@@ -82,7 +82,7 @@ async def list_events(
     response_class=Response,
     responses={
         **_STREAM,
-        **documented(*_STREAMED, "too_many_streams"),
+        **documented(*_STREAMED, "too_many_streams", "too_many_own_streams"),
     },
 )
 async def stream_events(
@@ -111,7 +111,7 @@ async def stream_events(
     response_class=Response,
     responses={
         **_STREAM,
-        **documented(*_STREAMED, "transfer_not_found", "too_many_streams"),
+        **documented(*_STREAMED, "transfer_not_found", "too_many_streams", "too_many_own_streams"),
     },
 )
 async def stream_transfer_events(
@@ -134,7 +134,7 @@ async def _stream(
     events: AsyncGenerator[Streamed, None], visitor: Visitor, ask: Parts
 ) -> EventStream:
     await ask.access_watch.check(visitor)
-    return EventStream(events, ask.streams, ask.access_watch, visitor)
+    return EventStream(events, ask.streams, ask.access_watch)
 
 
 async def _until_ended(

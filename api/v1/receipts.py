@@ -2,11 +2,12 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse
 
-from api.dependencies import Viewer
+from api.account_limits import REPORTS
+from api.dependencies import Limited, Viewer
 from api.pages import date_after, page_object
 from api.parts import Ask
 from api.problems import ANYONE, USER, documented
@@ -107,6 +108,7 @@ class ReceiptAnswer(BaseModel):
 @router.get(
     "/transfers/{transfer_id}/receipt",
     response_model=ReceiptAnswer,
+    dependencies=[Depends(Limited(REPORTS))],
     summary="Read a transfer's receipt",
     responses=documented(*USER, "transfer_not_found", "transfer_not_terminal"),
 )

@@ -6,7 +6,8 @@ from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
-from api.dependencies import Viewer
+from api.account_limits import REPORTS
+from api.dependencies import Limited, Viewer
 from api.parts import Ask
 from api.problems import USER, documented
 from api.v1 import examples
@@ -94,6 +95,7 @@ _PICTURE: dict[int | str, dict[str, Any]] = {
 @router.get(
     "/{transfer_id}/timeline",
     response_model=TimelineAnswer,
+    dependencies=[Depends(Limited(REPORTS))],
     summary="Read a transfer's timeline",
     responses={**_PICTURE, **documented(*USER, "transfer_not_found")},
 )

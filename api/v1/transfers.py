@@ -84,7 +84,8 @@ async def make_transfer(
     """
     request_id = request_id_of(request)
     order = body.order(visitor.principal.user_id, request_id)
-    written = await ask.transfers.accept(order, claim)
+    async with ask.account_limits.recipients(order.payer_id, (order,)):
+        written = await ask.transfers.accept(order, claim)
     if wait_s is not None:
         rest(request.scope)
     transfer = await _set_off(ask, written.thing, request_id, wait_s, visitor)

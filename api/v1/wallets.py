@@ -35,7 +35,7 @@ _STATE_CHANGE = (*OPERATOR, *BODY, "wallet_not_found", "wallet_closed", "outcome
     status_code=201,
     response_model=WalletAnswer,
     summary="Open a wallet",
-    responses=documented(*USER, *BODY),
+    responses=documented(*USER, *BODY, "wallet_limit_reached"),
 )
 async def open_wallet(body: NewWallet, viewer: Viewer, ask: Ask) -> JSONResponse:
     """Open an empty, active wallet of one currency."""

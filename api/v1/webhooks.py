@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.responses import JSONResponse, Response
 
-from api.dependencies import Viewer
+from api.account_limits import ENDPOINT_CHANGES, REPLAYS, RESENDS, TEST_EVENTS
+from api.dependencies import Limited, Viewer
 from api.json_body import JsonRoute
 from api.pages import id_after, page_object
 from api.parts import Ask
@@ -39,6 +40,7 @@ _URL = ("webhook_url_invalid", "webhook_url_forbidden", "webhook_event_type_unkn
     "",
     status_code=201,
     response_model=EndpointSecretAnswer,
+    dependencies=[Depends(Limited(ENDPOINT_CHANGES))],
     summary="Make a webhook endpoint",
     responses=documented(
         *USER, *BODY, *_URL, "webhook_secret_invalid", "webhook_endpoint_limit_reached"
@@ -80,6 +82,7 @@ async def read_endpoint(endpoint_id: EndpointId, viewer: Viewer, ask: Ask) -> JS
 @router.patch(
     "/{endpoint_id}",
     response_model=EndpointAnswer,
+    dependencies=[Depends(Limited(ENDPOINT_CHANGES))],
     summary="Change a webhook endpoint",
     responses=documented(*_FOUND, *BODY, *_URL),
 )
@@ -94,6 +97,7 @@ async def change_endpoint(
 @router.delete(
     "/{endpoint_id}",
     status_code=204,
+    dependencies=[Depends(Limited(ENDPOINT_CHANGES))],
     summary="Delete a webhook endpoint",
     responses=documented(*_FOUND),
 )
@@ -106,6 +110,7 @@ async def delete_endpoint(endpoint_id: EndpointId, viewer: Viewer, ask: Ask) -> 
 @router.post(
     "/{endpoint_id}/rotate-secret",
     response_model=EndpointSecretAnswer,
+    dependencies=[Depends(Limited(ENDPOINT_CHANGES))],
     summary="Rotate a signing secret",
     responses=documented(*_FOUND, *BODY, "webhook_secret_invalid"),
 )
@@ -122,6 +127,7 @@ async def rotate_secret(
     "/{endpoint_id}/test",
     status_code=202,
     response_model=DeliveryAnswer,
+    dependencies=[Depends(Limited(TEST_EVENTS))],
     summary="Send a test event",
     responses=documented(*_FOUND, "webhook_endpoint_not_enabled"),
 )
@@ -152,13 +158,17 @@ async def list_deliveries(
     "/{endpoint_id}/replay",
     status_code=202,
     response_model=ReplayAnswer,
+    dependencies=[Depends(Limited(REPLAYS))],
     summary="Replay what was missed",
     responses=documented(*_FOUND, *BODY, "webhook_endpoint_not_enabled"),
 )
 async def replay(
     endpoint_id: EndpointId, body: ReplayOrder, viewer: Viewer, ask: Ask
 ) -> JSONResponse:
-    """Send again what has happened since and was never acknowledged, up to 1,000 in a call."""
+    """Send again what has happened since and was never acknowledged, up to 1,000 in a call.
+
+    While `next_since` is not null there may be more: call again with it as `since`.
+    """
     made = await ask.subscriptions.replay(endpoint_id, viewer, body.since)
     return answer(replay_object(endpoint_id, made), 202)
 
@@ -167,6 +177,7 @@ async def replay(
     "/{delivery_id}/resend",
     status_code=202,
     response_model=DeliveryAnswer,
+    dependencies=[Depends(Limited(RESENDS))],
     summary="Resend a delivery",
     responses=documented(*_FOUND, "webhook_delivery_not_found", "webhook_endpoint_not_enabled"),
 )

@@ -24,6 +24,8 @@ from payflow.domain.users import Principal, RefreshToken, User
 from payflow.domain.wallets import Wallet
 from payflow.settings import Settings
 
+# Sessions of one user; a further sign-in ends the one that was refreshed longest ago.
+MAX_SESSIONS = 100
 _TOKEN_BYTES = 32
 _FORM = re.compile(REFRESH_TOKEN_PREFIX + r"[A-Za-z0-9_-]{43}")  # base64url of 32 bytes
 
@@ -163,7 +165,8 @@ class Sessions:
         """A session of somebody who has shown who they are, and is active."""
         token = _new_token()
         family_id = secrets.token_hex(16)
-        await self._refresh_tokens.add(self._stored(token, family_id=family_id, user_id=user.id))
+        stored = self._stored(token, family_id=family_id, user_id=user.id)
+        await self._refresh_tokens.add(stored, keep=MAX_SESSIONS)
         return self._pair(user, token, family_id)
 
     async def _why_not_spendable(self, token_hash: str) -> Exception:

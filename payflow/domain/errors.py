@@ -14,7 +14,7 @@ PayflowError
 │   └── IdempotencyKeyReused
 ├── ItemsRefused                some items of a batch, for reasons of those kinds
 ├── Conflict                    the thing is in another state than the request needs
-│   ├── WalletFrozen, WalletClosed, WalletInUse, InsufficientFunds
+│   ├── WalletFrozen, WalletClosed, WalletInUse, WalletLimitReached, InsufficientFunds
 │   ├── EmailTaken, TransferTerminal, NothingToRetry, WorkflowCannotRun
 └── Trouble                     nobody knows yet, or nobody can tell now
     ├── BooksUnavailable, OutcomeUnknown
@@ -272,6 +272,15 @@ class WalletInUse(Conflict):
         super().__init__(
             f"Wallet {wallet_id} holds money or has transfers under way; empty it first."
         )
+
+
+class WalletLimitReached(Conflict):
+    """The user has as many open wallets as one may have."""
+
+    code = "wallet_limit_reached"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"A user has at most {limit} open wallets; have one closed first.")
 
 
 class InsufficientFunds(Conflict):

@@ -2,6 +2,7 @@
 
 PayflowError
 ├── RateLimited     this caller has had enough for now
+├── TooManyBatches  this caller has enough batches in progress
 └── Overloaded      this process has enough to do for now
 """
 
@@ -99,6 +100,17 @@ class RateLimited(PayflowError):
             f"try again in {verdict.retry_after_s} s."
         )
         self.verdict = verdict
+
+
+class TooManyBatches(PayflowError):
+    """The account has as many batches in progress as one may have."""
+
+    code = "too_many_batches"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"You have {limit} batches in progress; wait until one has ended, or cancel one."
+        )
 
 
 class Overloaded(PayflowError):

@@ -207,7 +207,7 @@ class Wallets(Protocol):
     """Wallets, their statements, and money in from and out to the world."""
 
     async def open(self, owner_id: str, currency: str, name: str | None) -> Wallet:
-        """Open an empty, active wallet."""
+        """Open an empty, active wallet, or ``WalletLimitReached``."""
         ...
 
     async def get(self, wallet_id: str, viewer: Principal) -> Wallet:
@@ -298,8 +298,8 @@ class Accounts(Protocol):
 class RefreshTokens(Protocol):
     """Refresh tokens by their hash; rotation and revocation are atomic in the store."""
 
-    async def add(self, token: RefreshToken) -> None:
-        """Store a new, unspent token."""
+    async def add(self, token: RefreshToken, *, keep: int) -> None:
+        """Store a new, unspent token; of its user's families only the latest ``keep`` stay."""
         ...
 
     async def spend(self, token_hash: str, successor: RefreshToken) -> RefreshToken | None:

@@ -1,4 +1,4 @@
-"""Who is let in, and what they did, as Beanie documents: API keys, and what seals the audit log."""
+"""Access as Beanie documents: API keys, refresh tokens, and the hash chain of the audit log."""
 
 from datetime import datetime
 from typing import ClassVar
@@ -30,6 +30,34 @@ class ApiKeyDocument(StoredDocument):
         indexes: ClassVar = [
             IndexModel([("key_hash", ASCENDING)], name="key_hash", unique=True),
             IndexModel([("owner_id", ASCENDING), ("_id", DESCENDING)], name="owner_newest"),
+        ]
+
+
+class RefreshTokenDocument(StoredDocument):
+    """A refresh token under its SHA-256; the token itself is never stored."""
+
+    family_id: str
+    user_id: str
+    spent: bool = False
+    revoked: bool = False
+    created_at: datetime
+    expires_at: datetime
+
+    class Settings:
+        """Collection and indexes."""
+
+        name = "refresh_tokens"
+        indexes: ClassVar = [
+            # a family's tokens, and whether one of them is revoked
+            IndexModel([("family_id", ASCENDING), ("revoked", ASCENDING)], name="family_revoked"),
+            IndexModel([("user_id", ASCENDING)], name="user"),
+            # a user's live sessions, of each the token that is not spent
+            IndexModel(
+                [("user_id", ASCENDING), ("created_at", DESCENDING)],
+                name="user_live",
+                partialFilterExpression={"spent": False, "revoked": False},
+            ),
+            IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0),
         ]
 
 

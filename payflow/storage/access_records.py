@@ -7,8 +7,8 @@ from typing import Any
 from payflow.domain.access import AccessState
 from payflow.domain.identifiers import Prefix
 from payflow.domain.users import Role
-from payflow.storage.access_documents import ApiKeyDocument
-from payflow.storage.documents import RefreshTokenDocument, UserDocument
+from payflow.storage.access_documents import ApiKeyDocument, RefreshTokenDocument
+from payflow.storage.documents import UserDocument
 from payflow.storage.transactions import Collection as Documents
 from payflow.storage.transactions import translated
 

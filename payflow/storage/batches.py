@@ -10,10 +10,11 @@ from pymongo.errors import DuplicateKeyError
 
 from payflow.domain.batch_ledger import CANCELLED
 from payflow.domain.batch_ports import BatchOrder
-from payflow.domain.batches import Batch, BatchCounts
+from payflow.domain.batches import Batch, BatchCounts, BatchStatus
 from payflow.domain.errors import BooksUnavailable, NotFound
 from payflow.domain.identifiers import Prefix
 from payflow.domain.ledger import Leg, LegRequest
+from payflow.domain.limits import TooManyBatches
 from payflow.domain.observing import UNOBSERVED, Observer
 from payflow.domain.ports import Books, Clock, IdempotencyClaim, Origin, Page, Written
 from payflow.domain.transfers import Transfer, TransferStatus
@@ -24,6 +25,7 @@ from payflow.storage.batch_work import count_items
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.claims import find_claimed
 from payflow.storage.commands import in_line, insertion
+from payflow.storage.documents import IN_PROGRESS
 from payflow.storage.identity import new_id
 from payflow.storage.mapping import from_acceptance, from_transfer, to_transfer
 from payflow.storage.pages import page_of
@@ -33,6 +35,7 @@ from payflow.storage.visibility import owned_one, visible_to
 
 T = TypeVar("T")
 
+MAX_IN_PROGRESS = 100  # batches of one user; a program with more to pay puts more into each
 VOIDED_AT_ONCE = 500
 VOIDED_WITHIN_S = 8.0  # a lane's patience; what is left then, the batch's story ends
 
@@ -46,17 +49,21 @@ class MongoBatches:
         clock: Clock,
         books: Books,
         observer: Observer = UNOBSERVED,
+        *,
+        most: int = MAX_IN_PROGRESS,
     ) -> None:
         self._kept = collections
         self._observer = observer
         self._clock = clock
         self._books = books
+        self._most = most
 
     async def accept(self, order: BatchOrder, claim: IdempotencyClaim) -> Written[Batch]:
         """Write everything the batch is made of in one transaction, or find what the key made."""
         with translated():
             if winner := await self._claimed(claim):
                 return Written(winner, replayed=True)
+            await self._check_in_progress(order.owner_id)
             now = self._clock.now()
             batch = Batch(
                 id=new_id(Prefix.BATCH, now),
@@ -144,6 +151,15 @@ class MongoBatches:
                     await asyncio.sleep(0)  # the server has them, while the next are made
 
         await in_transaction(self._kept.client, work)
+
+    async def _check_in_progress(self, owner_id: str) -> None:
+        """Raises ``TooManyBatches``; batches at the same moment may pass the limit by as many."""
+        in_progress = {"owner_id": owner_id, "status": BatchStatus.PROCESSING.value}
+        found = await self._kept.batches.count_documents(
+            in_progress, limit=self._most, hint=IN_PROGRESS
+        )
+        if found >= self._most:
+            raise TooManyBatches(self._most)
 
     async def _claimed(self, claim: IdempotencyClaim) -> Batch | None:
         init = await find_claimed(self._kept.journal, claim)

@@ -226,8 +226,8 @@ class HoldingTransfers(MongoTransfers):
 class HoldingBatches(MongoBatches):
     """``Batches`` that pass the same point."""
 
-    def __init__(self, points: CrashPoints, *parts: Any) -> None:  # noqa: ANN401  # passed on
-        super().__init__(*parts)
+    def __init__(self, points: CrashPoints, *parts: Any, most: int) -> None:  # noqa: ANN401  # passed on
+        super().__init__(*parts, most=most)
         self._points = points
 
     async def accept(self, order: BatchOrder, claim: IdempotencyClaim) -> Written[Batch]:

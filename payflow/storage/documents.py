@@ -11,7 +11,7 @@ from payflow.domain.batches import BatchMode, BatchStatus
 from payflow.domain.transfers import FailureCode, TransferStatus
 from payflow.domain.users import Role
 from payflow.domain.wallets import WalletStatus
-from payflow.storage.access_documents import ApiKeyDocument, AuditLinkDocument
+from payflow.storage.access_documents import ApiKeyDocument, AuditLinkDocument, RefreshTokenDocument
 from payflow.storage.endings import (
     HAS_ENDED,
     OPEN,
@@ -33,6 +33,8 @@ from payflow.storage.stored import StoredDocument
 from payflow.storage.timeline_documents import TimelineDocument
 from payflow.storage.user_keys import UserPair
 from payflow.storage.webhook_documents import WebhookDeliveryDocument, WebhookEndpointDocument
+
+IN_PROGRESS = "owner_in_progress"  # the index of batches
 
 
 class UserDocument(StoredDocument):
@@ -182,6 +184,12 @@ class BatchDocument(StoredDocument):
         name = "batches"
         indexes: ClassVar = [
             IndexModel([("owner_id", ASCENDING), ("_id", DESCENDING)], name="owner_newest"),
+            # how many a user has in progress
+            IndexModel(
+                [("owner_id", ASCENDING), ("status", ASCENDING)],
+                name=IN_PROGRESS,
+                partialFilterExpression={"status": BatchStatus.PROCESSING.value},
+            ),
         ]
 
 
@@ -272,28 +280,6 @@ class FeedDocument(Document):
                 name="transfer_oldest",
                 partialFilterExpression={"transfer_id": {"$exists": True}},
             ),
-        ]
-
-
-class RefreshTokenDocument(StoredDocument):
-    """A refresh token under its SHA-256; the token itself is never stored."""
-
-    family_id: str
-    user_id: str
-    spent: bool = False
-    revoked: bool = False
-    created_at: datetime
-    expires_at: datetime
-
-    class Settings:
-        """Collection and indexes."""
-
-        name = "refresh_tokens"
-        indexes: ClassVar = [
-            # a family's tokens, and whether one of them is revoked
-            IndexModel([("family_id", ASCENDING), ("revoked", ASCENDING)], name="family_revoked"),
-            IndexModel([("user_id", ASCENDING)], name="user"),
-            IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0),
         ]
 
 

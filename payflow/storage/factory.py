@@ -39,7 +39,7 @@ from payflow.storage.api_keys import MongoApiKeys
 from payflow.storage.attempt_log import AttemptLog
 from payflow.storage.audit import MongoAuditLog
 from payflow.storage.batch_work import MongoBatchWork
-from payflow.storage.batches import MongoBatches
+from payflow.storage.batches import MAX_IN_PROGRESS, MongoBatches
 from payflow.storage.bell import TerminalBell
 from payflow.storage.blocked_reads import BlockedReads
 from payflow.storage.books_collections import BooksCollections
@@ -78,7 +78,7 @@ from payflow.storage.transactions import Client
 from payflow.storage.transfers import MongoTransfers
 from payflow.storage.uncancelled import Calls
 from payflow.storage.untrusted_proxies import UntrustedProxies
-from payflow.storage.wallets import MongoWallets
+from payflow.storage.wallets import MAX_WALLETS, MongoWallets
 from payflow.storage.webhook_deliveries import MongoDeliveries
 from payflow.storage.webhook_endpoints import MongoEndpoints
 from payflow.storage.webhook_turns import Turns
@@ -164,7 +164,7 @@ async def open_storage(
                 api_keys=MongoApiKeys(client),
                 audit=MongoAuditLog(client, settings.mongo_database, clock),
                 batch_work=MongoBatchWork(collections),
-                batches=_batches(points)(collections, clock, books, observer),
+                batches=_batches(points, settings)(collections, clock, books, observer),
                 books=books,
                 clock=clock,
                 feed=MongoFeed(feed_kept.feed),
@@ -193,7 +193,7 @@ async def open_storage(
                     observer,
                 ),
                 untrusted_proxies=UntrustedProxies(redis, settings.mongo_database),
-                wallets=MongoWallets(collections, clock, memory, observer),
+                wallets=_wallets(settings)(collections, clock, memory, observer),
             )
             yield _uncancelled(storage, calls)
 
@@ -220,8 +220,15 @@ def _books(engine: Books, points: CrashPoints | None, rehearsal: Rehearsal | Non
     return books if rehearsal is None else RehearsingBooks(books, rehearsal, random.random)
 
 
-def _batches(points: CrashPoints | None) -> Callable[..., Batches]:
-    return MongoBatches if points is None else partial(HoldingBatches, points)
+def _batches(points: CrashPoints | None, settings: Settings) -> Callable[..., Batches]:
+    most = settings.most(MAX_IN_PROGRESS)
+    if points is None:
+        return partial(MongoBatches, most=most)
+    return partial(HoldingBatches, points, most=most)
+
+
+def _wallets(settings: Settings) -> Callable[..., Wallets]:
+    return partial(MongoWallets, most=settings.most(MAX_WALLETS))
 
 
 def _transfers(points: CrashPoints | None) -> Callable[..., Transfers]:

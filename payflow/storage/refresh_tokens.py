@@ -6,10 +6,11 @@ the same moment pass: a token is spent once, and no successor slips out of a rev
 
 from typing import Any
 
+from pymongo import DESCENDING
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from payflow.domain.users import RefreshToken
-from payflow.storage.documents import RefreshTokenDocument
+from payflow.storage.access_documents import RefreshTokenDocument
 from payflow.storage.transactions import Client, in_transaction, translated
 
 
@@ -19,10 +20,17 @@ class MongoRefreshTokens:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def add(self, token: RefreshToken) -> None:
-        """Store a new, unspent token."""
+    async def add(self, token: RefreshToken, *, keep: int) -> None:
+        """Store a new, unspent token; of its user's families only the latest ``keep`` stay."""
+        live = {"user_id": token.user_id, "spent": False, "revoked": False}
         with translated():
             await _document(token).insert()
+            older = RefreshTokenDocument.get_pymongo_collection().find(
+                live, {"family_id": 1}, sort=[("created_at", DESCENDING)], skip=keep
+            )
+            ended = [fields["family_id"] for fields in await older.to_list()]
+        if ended:
+            await self._revoke({"family_id": {"$in": ended}})
 
     async def spend(self, token_hash: str, successor: RefreshToken) -> RefreshToken | None:
         """Spend a token that is good when its successor begins, in one transaction."""

@@ -6,7 +6,7 @@ from pymongo import DESCENDING
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
-from payflow.domain.errors import NotFound
+from payflow.domain.errors import NotFound, WalletLimitReached
 from payflow.domain.identifiers import Prefix
 from payflow.domain.movements import Movement, MovementKind, decide_movement
 from payflow.domain.observing import UNOBSERVED, Observer, WalletAct
@@ -42,6 +42,9 @@ from payflow.storage.transactions import (
 )
 from payflow.storage.visibility import owned_by, visible_to
 
+# Open wallets of one user. A payment by address reads all of the payee's; 1,000 take 5 ms.
+MAX_WALLETS = 1_000
+
 _IN_TRANSIT = [status.value for status in TransferStatus if status.has_money_in_transit]
 _ACT = {
     WalletStatus.ACTIVE: WalletAct.UNFROZEN,
@@ -69,17 +72,26 @@ class MongoWallets:
         clock: Clock,
         memory: Memory,
         observer: Observer = UNOBSERVED,
+        *,
+        most: int = MAX_WALLETS,
     ) -> None:
         self._books = books
         self._recent = memory.wallets
         self._purses = memory.purses
         self._observer = observer
         self._clock = clock
+        self._most = most
 
     async def open(self, owner_id: str, currency: str, name: str | None) -> Wallet:
-        """Open an empty, active wallet."""
+        """Open an empty, active wallet.
+
+        They are counted before: openings at the same moment may pass the limit by as many.
+        """
         wallet = new_wallet(owner_id, currency, name, self._clock)
+        owned = {"owner_id": owner_id, "status": {"$ne": WalletStatus.CLOSED.value}}
         with translated():
+            if await self._books.wallets.count_documents(owned, limit=self._most) >= self._most:
+                raise WalletLimitReached(self._most)
             await self._books.wallets.insert_one(from_wallet(wallet))
         self._purses.keep(Purse(wallet.id, wallet.owner_id, wallet.currency))
         self._recent.keep(wallet)

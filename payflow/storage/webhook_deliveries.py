@@ -46,9 +46,12 @@ TOLD_AGAIN_AFTER = timedelta(seconds=60)  # a retry whose workflow was started f
 RETRIES_PER_ENDPOINT = 64  # a look starts no more of one endpoint's, so no backlog hides another's
 EARLY_S = 0.5  # clocks of two machines; a wait that is over by less is over
 WOKEN_AT_ONCE = 200  # workflows told of a cancellation; the rest find out at their next attempt
+# A resend begins ten attempts anew, any number of times; 100 with 1 KiB of an answer each are read
+# whole with their delivery.
+MAX_ATTEMPTS_KEPT = 100
 _DUPLICATE_KEY = 11_000
 
-_HELD: dict[str, Any] = {"next_attempt_at": None, "due_at": None}
+_UNTIMED: dict[str, Any] = {"next_attempt_at": None, "due_at": None}
 WAITED_FOR: list[dict[str, Any]] = [
     {"$match": {"status": PENDING}},
     {"$sort": {"status": 1, "endpoint_id": 1, "due_at": 1}},
@@ -100,7 +103,7 @@ class MongoDeliveries:
             "status": {"$in": [status.value for status in only]},
         }
         now = self._clock.now()
-        fields = {"status": PENDING, "tries": 0, "expires_at": None, **_tried_at(now)}
+        fields = {"status": PENDING, "tries": 0, **_tried_at(now)}
         with translated():
             ids = await _ids(self._deliveries.find(query, {"_id": 1}))
             await self._deliveries.update_many({**query, "_id": {"$in": ids}}, {"$set": fields})
@@ -185,7 +188,8 @@ class MongoDeliveries:
         state: dict[str, Any] = (
             self._ended(ended) if again_in is None else _tried_at(self._clock.now() + again_in)
         )
-        written = {"$push": {"attempts": attempt_fields(attempt)}, "$inc": {"tries": 1}}
+        latest = {"$each": [attempt_fields(attempt)], "$slice": -MAX_ATTEMPTS_KEPT}
+        written = {"$push": {"attempts": latest}, "$inc": {"tries": 1}}
         pending = {"_id": delivery.id, "status": PENDING}
         with translated():
             # side by side: a place that is free before the record is safe costs nobody anything
@@ -212,10 +216,10 @@ class MongoDeliveries:
         """Hold the pending ones of a paused endpoint back, or make those of a resumed one due."""
         now = self._clock.now()
         held: dict[str, Any] = {"endpoint_id": endpoint_id, "status": PENDING}
-        fields = _HELD
+        fields = self._held()
         if status is EndpointStatus.ENABLED:
             held["next_attempt_at"] = None
-            fields = {"next_attempt_at": now, "due_at": now}
+            fields = {"next_attempt_at": now, "due_at": now, "expires_at": None}
         with translated():
             await self._deliveries.update_many(held, {"$set": fields})
 
@@ -279,7 +283,7 @@ class MongoDeliveries:
 
     def _new(self, event: FeedEvent, endpoint: Endpoint) -> dict[str, Any]:
         now = self._clock.now()
-        times = _HELD if endpoint.is_held else _tried_at(now)
+        times = self._held() if endpoint.is_held else _tried_at(now)
         return {**new_delivery(event, endpoint), **times, "created_at": now}
 
     async def _insert(self, new: Sequence[dict[str, Any]]) -> set[str]:
@@ -300,7 +304,15 @@ class MongoDeliveries:
 
     def _ended(self, status: DeliveryStatus) -> dict[str, Any]:
         """What a delivery that ends this way is from now on, until it is forgotten."""
-        return {"status": status.value, **_HELD, "expires_at": self._clock.now() + self._keep_for}
+        return {"status": status.value, **self._held()}
+
+    def _held(self) -> dict[str, Any]:
+        """The times of a delivery that nobody is to come for: it is forgotten after them.
+
+        One that is held for a paused endpoint or an inactive owner is kept for as long as one
+        that has ended, so that neither piles up.
+        """
+        return {**_UNTIMED, "expires_at": self._clock.now() + self._keep_for}
 
     def _early_s(self, delivery: Delivery) -> float:
         if delivery.next_attempt_at is None:
@@ -316,7 +328,9 @@ class MongoDeliveries:
             return Verdict(DeliveryStatus.CANCELLED)
         if not endpoint.is_held:
             return None
-        await self._deliveries.update_one({"_id": delivery.id, "status": PENDING}, {"$set": _HELD})
+        await self._deliveries.update_one(
+            {"_id": delivery.id, "status": PENDING}, {"$set": self._held()}
+        )
         return Verdict(DeliveryStatus.PENDING)
 
     async def _backlog(self, endpoint_id: str) -> int:
@@ -338,7 +352,7 @@ def deliveries_wanted(
 
 
 def _tried_at(moment: datetime) -> dict[str, Any]:
-    return {"next_attempt_at": moment, "due_at": moment + COME_FOR_WITHIN}
+    return {"next_attempt_at": moment, "due_at": moment + COME_FOR_WITHIN, "expires_at": None}
 
 
 async def _ids(cursor: Any) -> list[str]:  # noqa: ANN401  # the driver's cursor of projections

@@ -48,7 +48,8 @@ class WebhookEndpointDocument(StoredDocument):
 class WebhookDeliveryDocument(StoredDocument):
     """One event on its way to one endpoint; ``due_at`` is when somebody must have come for it.
 
-    ``expires_at`` is there once it has ended: MongoDB removes it within a minute after that.
+    ``expires_at`` is there once it has ended, and while it is held for a paused endpoint: MongoDB
+    removes it within a minute after that.
     """
 
     event_id: str
