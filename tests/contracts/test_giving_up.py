@@ -17,7 +17,7 @@ from cli import servers
 from cli.binaries import find_binaries
 from cli.child import Child
 from cli.folder import DataFolder
-from cli.ports import LOOPBACK, PortBook
+from cli.ports import PortBook
 
 ENDS_WITHIN_S = 90.0
 
@@ -28,7 +28,7 @@ class Server:
     def __init__(self, folder: DataFolder, port: int) -> None:
         self._spec, self._folder = servers.mongod(find_binaries(), folder, port), folder
         self._child = Child(self._spec, folder)
-        self.url = f"mongodb://{LOOPBACK}:{port}/?replicaSet={servers.REPLICA_SET}"
+        self.url = servers.mongo_url(folder, port)
 
     async def start(self) -> None:
         self._child = Child(self._spec, self._folder)
