@@ -53,6 +53,7 @@ class Child:
 
         Raises:
             ChildFailed: it ended, or was not ready in time (it is left as it is).
+            OSError: it could not be started or noted, and does not run.
         """
         await self._spawn()
         if not await self._becomes_ready(ready_within_s):
@@ -98,7 +99,12 @@ class Child:
                 start_new_session=True,
             )
         self.pid = self._process.pid
-        self._folder.remember(self.spec.name, self.pid)
+        try:
+            self._folder.remember(self.spec.name, self.pid)
+        except OSError:  # what is not noted might outlive us: start it when it can be
+            self._process.kill()
+            await self._process.wait()
+            raise
 
     def _launched(self) -> tuple[str, ...]:
         """The command under the launcher; isolated, so that it starts in 20 ms."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from cli.errors import UNREACHABLE, CliError
 from cli.folder import DataFolder
@@ -22,8 +23,14 @@ def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
     try:
         return Settings(**overrides or {})
     except ValidationError as error:
-        problems = "\n".join(_problem(one["loc"], one["msg"]) for one in error.errors())
-        raise CliError(f"The configuration is not right:\n{problems}") from None
+        problems = [_problem(one["loc"], one["msg"]) for one in error.errors()]
+        text = "\n".join(problems)
+        between = "\n" if "\n" in text else " "
+        raise CliError(f"The configuration is not right:{between}{text}") from None
+    except (SettingsError, OSError, UnicodeDecodeError) as error:  # a file of secrets
+        raise CliError(
+            f"The configuration cannot be read from PAYFLOW_SECRETS_DIR: {error}."
+        ) from None
 
 
 def settings_of_running_stack() -> Settings:

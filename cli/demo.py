@@ -14,6 +14,7 @@ from cli.demo_folder import passing_folder
 from cli.demo_show import Show
 from cli.demo_webhook import open_subscriber
 from cli.errors import CliError
+from cli.open_files import raise_open_files_limit
 from cli.operators import create_operator
 from cli.proof import run_pass
 from cli.reporter import reporter_for
@@ -30,6 +31,7 @@ INTERRUPTED = 130  # what shells report of a program that Ctrl-C ended
 def demo() -> None:
     """Show everything, stop everything."""
     require_posix()
+    raise_open_files_limit()
     asyncio.run(_on_a_stack_of_its_own())
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from cli.errors import FolderUnusable
 from cli.folder import DataFolder, FolderInUse
 
 PREFIX = "demo-"
@@ -26,8 +27,11 @@ async def passing_folder(beside: Path) -> AsyncIterator[Path]:
 
 
 def _create(beside: Path) -> Path:
-    beside.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return Path(tempfile.mkdtemp(prefix=PREFIX, dir=beside.absolute()))
+    try:
+        beside.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return Path(tempfile.mkdtemp(prefix=PREFIX, dir=beside.absolute()))
+    except OSError as error:
+        raise FolderUnusable(beside.absolute(), error) from None
 
 
 def _old_ones(beside: Path) -> list[DataFolder]:

@@ -4,6 +4,7 @@ import functools
 import sys
 from collections.abc import Callable
 from io import TextIOWrapper
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import typer
@@ -22,10 +23,14 @@ class CliError(Exception):
         self.exit_code = exit_code
 
 
-def first_of(group: BaseExceptionGroup[BaseException]) -> str:
-    """The words of the first error in a group, however deep."""
-    first = group.exceptions[0]
-    return first_of(first) if isinstance(first, BaseExceptionGroup) else str(first)
+class FolderUnusable(CliError):
+    """The data folder cannot be made, read or written."""
+
+    def __init__(self, folder: Path, error: OSError) -> None:
+        super().__init__(
+            f"The data folder {folder} cannot be used ({error.strerror}): "
+            "set PAYFLOW_DATA_DIR to a folder that you can write."
+        )
 
 
 def told_plainly(command: Callable[P, R]) -> Callable[P, R]:

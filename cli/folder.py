@@ -4,11 +4,11 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from cli.errors import CliError
+from cli.errors import CliError, FolderUnusable
 from cli.files import write_whole
 from cli.pids import ProcessMark, end_all, mark
 from payflow.domain.json_text import parse_json
@@ -23,16 +23,6 @@ class FolderInUse(CliError):
     def __init__(self, folder: Path) -> None:
         super().__init__(
             f"A stack runs on {folder} already: stop it, or set PAYFLOW_DATA_DIR to another folder."
-        )
-
-
-class FolderUnusable(CliError):
-    """The data folder cannot be made, read or written."""
-
-    def __init__(self, folder: Path, error: OSError) -> None:
-        super().__init__(
-            f"The data folder {folder} cannot be used ({error.strerror}): "
-            "set PAYFLOW_DATA_DIR to a folder that you can write."
         )
 
 
@@ -105,8 +95,9 @@ class DataFolder:
         write_whole(self.run / f"{name}.pid", json.dumps({"pid": one.pid, "began": one.began}))
 
     def forget(self, name: str) -> None:
-        """The child has ended."""
-        (self.run / f"{name}.pid").unlink(missing_ok=True)
+        """The child has ended; a note that stays is seen to be of no process."""
+        with suppress(OSError):
+            (self.run / f"{name}.pid").unlink(missing_ok=True)
 
     def remembered(self) -> dict[str, ProcessMark]:
         """The children noted and not forgotten."""
@@ -126,8 +117,9 @@ class DataFolder:
         write_whole(self.stack, json.dumps(facts, indent=2) + os.linesep)
 
     def withdraw(self) -> None:
-        """Remove stack.json."""
-        self.stack.unlink(missing_ok=True)
+        """Remove stack.json; one that stays is removed at the next start."""
+        with suppress(OSError):
+            self.stack.unlink(missing_ok=True)
 
     def published(self) -> dict[str, Any] | None:
         """What stack.json says, or None when no stack says that it runs."""

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.errors import CliError, first_of, told_plainly
+from cli.errors import CliError, told_plainly
 from cli.proof_app import app as proof
 from cli.transfers_app import app as transfers
 from payflow.settings import Settings
@@ -62,7 +62,7 @@ def serve() -> None:
     """Run the API, the worker and the relay in one process."""
     from cli.processes import run_serve
 
-    _run(run_serve)
+    _run(run_serve, has_api=True)
 
 
 @app.command()
@@ -71,7 +71,7 @@ def api() -> None:
     """Run the API alone."""
     from cli.processes import run_api
 
-    _run(run_api)
+    _run(run_api, has_api=True)
 
 
 @app.command()
@@ -232,11 +232,19 @@ def timeline(
     typer.echo(run(transfer_id, svg), nl=False)
 
 
-def _run(process: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
+def _run(
+    process: Callable[[Settings], Coroutine[Any, Any, None]], *, has_api: bool = False
+) -> None:
     from cli.configuration import load_settings
-    from temporal.search_attributes import SearchAttributesDiffer
+    from cli.startup import reason, require_address
 
     settings = load_settings()
+    if sys.platform != "win32":
+        from cli.open_files import raise_open_files_limit
+
+        raise_open_files_limit()
+    if has_api:
+        require_address(settings)
     try:
         if sys.platform == "win32":
             asyncio.run(process(settings))
@@ -244,8 +252,11 @@ def _run(process: Callable[[Settings], Coroutine[Any, Any, None]]) -> None:
             import uvloop
 
             uvloop.run(process(settings))
-    except* SearchAttributesDiffer as differ:
-        raise CliError(first_of(differ)) from None
+    except Exception as error:
+        found = reason(error, settings)
+        if found is None:
+            raise
+        raise found from None
 
 
 if __name__ == "__main__":

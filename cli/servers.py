@@ -195,12 +195,13 @@ async def _user_can_sign_in(
     try:
         async with _signed_in(port, USER, password) as client:
             await client.admin.command("ping")
+            return True
     except OperationFailure as error:
-        if error.code != AUTHENTICATION_FAILED:
-            raise
-        await _set_password(member, password)
-        return False
-    return True
+        if error.code == AUTHENTICATION_FAILED:
+            await _set_password(member, password)
+    except PyMongoError:
+        pass  # not the primary any more: ask again
+    return False
 
 
 async def _set_password(member: AsyncMongoClient[dict[str, object]], password: str) -> None:

@@ -15,6 +15,7 @@ from cli import servers
 from cli.apps import Layout, app_specs
 from cli.binaries import find_binaries, require_posix
 from cli.credentials import Credentials, credentials_of
+from cli.errors import CliError
 from cli.folder import DataFolder
 from cli.ports import LOOPBACK, PortBook
 from cli.supervisor import Quiet, Reporter, Supervisor
@@ -111,11 +112,17 @@ class EmbeddedStack:
         """
         try:
             await self._start()
+        except OSError as error:
+            await self._leave_nothing_behind()
+            raise CliError(f"The stack cannot be started: {error}.") from None
         except BaseException:
-            if self.names:
-                self._reporter.say("The stack did not come up; stopping what was started.")
-            await self.stop()
+            await self._leave_nothing_behind()
             raise
+
+    async def _leave_nothing_behind(self) -> None:
+        if self.names:
+            self._reporter.say("The stack did not come up; stopping what was started.")
+        await self.stop()
 
     async def stop(self) -> None:
         """Stop everything: PayFlow first, so that it can drain; then what it leans on."""

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from cli.child import Child, ChildFailed, ChildSpec, ending
@@ -54,6 +55,7 @@ class Supervisor:
         self._on_change = on_change
         self._wanted: dict[str, asyncio.Event] = {}
         self._keepers: list[asyncio.Task[None]] = []
+        self._changed = asyncio.Event()
 
     async def start(self, specs: Sequence[ChildSpec]) -> None:
         """Start these side by side; return when all are ready, and keep them from then on.
@@ -61,6 +63,8 @@ class Supervisor:
         Raises:
             ChildFailed: one of them did not come up.
         """
+        if not self._keepers:
+            self._keepers.append(asyncio.create_task(self._announce()))
         children = [Child(spec, self._folder) for spec in specs]
         self.children.update({child.spec.name: child for child in children})
         try:
@@ -108,26 +112,53 @@ class Supervisor:
 
     async def _keep(self, child: Child, wanted: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
-        pause_s, began = 0.0, loop.time()
+        pause_s, began, was_started = 0.0, loop.time(), True
         while True:
             code = await child.ended()
             pause_s = 0.0 if loop.time() - began > STEADY_AFTER_S else _longer(pause_s)
             if wanted.is_set():
-                self._reporter.say(_obituary(child, code))
+                if was_started:
+                    self._say(_obituary(child, code))
                 await asyncio.sleep(pause_s)
             await wanted.wait()
             began = loop.time()
-            await self._start_again(child)
+            was_started = await self._start_again(child)
 
-    async def _start_again(self, child: Child) -> None:
+    async def _start_again(self, child: Child) -> bool:
+        """Whether there was a process; it may have ended by now."""
         begun = asyncio.get_running_loop().time()
         try:
             await child.start(None)
         except ChildFailed:
-            return  # it has ended: the keeper says so and tries again
+            return True  # it has ended: the keeper says so and tries again
+        except OSError as error:  # a full disk, too many processes: both pass
+            self._say(f"{child.spec.name} cannot be started yet, trying again: {error}.")
+            return False
         took_s = asyncio.get_running_loop().time() - begun
-        self._on_change()
-        self._reporter.say(f"{child.spec.name} is back as pid {child.pid} ({took_s:.1f} s).")
+        self._changed.set()
+        self._say(f"{child.spec.name} is back as pid {child.pid} ({took_s:.1f} s).")
+        return True
+
+    def _say(self, line: str) -> None:
+        """Tell the reporter; a line that cannot be written must not end the keeping."""
+        with suppress(OSError):
+            self._reporter.say(line)
+
+    async def _announce(self) -> None:
+        """Say what changed, to the file that others read; until that works."""
+        pause_s = 0.0
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            try:
+                self._on_change()
+                pause_s = 0.0
+            except OSError as error:
+                if not pause_s:
+                    self._say(f"What runs now cannot be written yet, trying again: {error}.")
+                self._changed.set()
+                pause_s = _longer(pause_s)
+                await asyncio.sleep(pause_s)
 
 
 def _longer(pause_s: float) -> float:

@@ -10,6 +10,7 @@ from cli.apps import Layout
 from cli.binaries import require_posix
 from cli.configuration import load_settings
 from cli.errors import CliError
+from cli.open_files import raise_open_files_limit
 from cli.reporter import reporter_for
 from cli.stack import PORT_NAMES, EmbeddedStack, StackOptions
 from cli.supervisor import Reporter
@@ -32,6 +33,7 @@ def options_from(settings: Settings, layout: Layout, ports: list[str]) -> StackO
 def up(layout: Layout, ports: list[str]) -> None:
     """Run the stack until a signal says stop."""
     require_posix()
+    raise_open_files_limit()
     options = options_from(load_settings(), layout, ports)
     reporter = reporter_for(Console())
     asyncio.run(_run(EmbeddedStack(options, reporter), reporter))

@@ -1,18 +1,25 @@
-"""What a setting's text may look like: rates, keys, networks, lists, a provider to sign in with."""
+"""What a setting's text may look like: rates, keys, addresses, a provider to sign in with."""
 
 import base64
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings
 
 from payflow.domain.json_text import parse_json
 from payflow.domain.limits import Quota
 from payflow.domain.receipts import divisor_of_a_day
 
+LOG_LEVELS = ("TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL")
+_MONGO_URL = re.compile(r"mongodb(\+srv)?://[^\s/]+(/\S*)?")
+_HOST = re.compile(r"[A-Za-z0-9._:%-]+")  # a name, IPv4, or IPv6 with its zone
+_HOST_AND_PORT = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.%]+\]):([0-9]{1,5})")
+_HIGHEST_PORT = 65_535
+_DATABASE = re.compile(r"[\w-]{1,63}", re.ASCII)
 _CODEC_KEY_BYTES = 32  # AES-256
 _KEY_ID = re.compile(r"[\w.-]{1,64}")
 _SCOPES = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*")  # RFC 6749 §3.3
@@ -27,6 +34,70 @@ def _rate_or_empty(text: str) -> str:
     return _rate(text) if text else text
 
 
+def _level(text: str) -> str:
+    if text.upper() not in LOG_LEVELS:
+        raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}")
+    return text.upper()
+
+
+def _mongo_url(text: str) -> str:
+    # The driver reads the rest when it connects; some of it needs the network (mongodb+srv).
+    if not _MONGO_URL.fullmatch(text):
+        raise ValueError("must be an address such as mongodb://127.0.0.1:27017/?replicaSet=rs0")
+    return text
+
+
+def _redis_url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        is_one = parts.scheme in ("redis", "rediss") and bool(parts.hostname) and parts.port != 0
+        is_one = is_one or (parts.scheme == "unix" and bool(parts.path))
+    except ValueError:  # a port that is no number
+        is_one = False
+    if not is_one:
+        raise ValueError("must be an address such as redis://127.0.0.1:6379/0")
+    return text
+
+
+def _host_and_port(text: str) -> str:
+    found = _HOST_AND_PORT.fullmatch(text)
+    if not found or not 0 < int(found[1]) <= _HIGHEST_PORT:
+        raise ValueError("must be a host and a port such as 127.0.0.1:7233")
+    return text
+
+
+def _host(text: str) -> str:
+    if not _HOST.fullmatch(text):
+        raise ValueError("must be a host name or an address such as 127.0.0.1")
+    return text
+
+
+def _database(text: str) -> str:
+    if not _DATABASE.fullmatch(text):
+        raise ValueError("must be a name of 1 to 63 letters, digits, _ and -")
+    return text
+
+
+def _web_address_or_empty(text: str) -> str:
+    if text and not _is_address(text):
+        raise ValueError("must be an address such as https://pay.example.com")
+    return text
+
+
+def _named_folder(value: object) -> object:
+    if value == "":
+        raise ValueError("must name a folder")
+    return value
+
+
+LogLevel = Annotated[str, AfterValidator(_level)]
+MongoUrl = Annotated[str, AfterValidator(_mongo_url)]
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+HostAndPort = Annotated[str, AfterValidator(_host_and_port)]
+Host = Annotated[str, AfterValidator(_host)]
+DatabaseName = Annotated[str, AfterValidator(_database)]
+WebAddress = Annotated[str, AfterValidator(_web_address_or_empty)]
+Folder = Annotated[Path, BeforeValidator(_named_folder)]
 Rate = Annotated[str, AfterValidator(_rate)]
 OptionalRate = Annotated[str, AfterValidator(_rate_or_empty)]
 PartOfADay = Annotated[int, AfterValidator(divisor_of_a_day)]

@@ -18,8 +18,16 @@ from pydantic_settings import (
 from payflow.domain.money import is_currency
 from payflow.rate_settings import RateLimitSettings
 from payflow.setting_forms import (
+    DatabaseName,
+    Folder,
+    Host,
+    HostAndPort,
+    LogLevel,
+    MongoUrl,
     PartOfADay,
+    RedisUrl,
     SignOnSettings,
+    WebAddress,
     check_jwk_set,
     codec_keys,
     listed,
@@ -47,20 +55,20 @@ class Settings(RateLimitSettings, SignOnSettings, BaseSettings):
     model_config = SettingsConfigDict(env_prefix="PAYFLOW_", frozen=True, extra="ignore")
 
     env: Environment = Field(Environment.DEV, description="`dev`, `test` or `production`.")
-    data_dir: Path = Field(
+    data_dir: Folder = Field(
         Path(".payflow"), description="Where the embedded servers and the generated keys live."
     )
-    secrets_dir: Path = Field(
+    secrets_dir: Folder = Field(
         Path("/run/secrets"),
         description="Folder whose files set what the environment does not: `payflow_jwt_keys` is "
         "`PAYFLOW_JWT_KEYS`. Docker and Kubernetes put secrets there.",
     )
-    log_level: str = Field("INFO", description="`TRACE` to `CRITICAL`.")
+    log_level: LogLevel = Field("INFO", description="`TRACE` to `CRITICAL`.")
 
-    api_host: str = Field("127.0.0.1", description="Address the API listens on.")
+    api_host: Host = Field("127.0.0.1", description="Address the API listens on.")
     api_port: int = Field(8000, ge=0, le=65_535, description="Port of the API; 0 picks a free one.")
 
-    public_url: str = Field(
+    public_url: WebAddress = Field(
         "",
         description="Address people reach the API at, such as `https://pay.example.com`: for the "
         "links in Temporal's UI.",
@@ -70,17 +78,17 @@ class Settings(RateLimitSettings, SignOnSettings, BaseSettings):
         description="Where operators read what to do, for the same links.",
     )
 
-    mongo_url: str = Field(
+    mongo_url: MongoUrl = Field(
         "mongodb://127.0.0.1:27017/?replicaSet=rs0",
         description="MongoDB, a replica set always (transactions, change streams).",
         repr=False,
     )
-    mongo_database: str = Field("payflow", description="Database that holds the books.")
-    redis_url: str = Field(
+    mongo_database: DatabaseName = Field("payflow", description="Database that holds the books.")
+    redis_url: RedisUrl = Field(
         "redis://127.0.0.1:6379/0", description="Redis: live events, limits.", repr=False
     )
-    temporal_address: str = Field("127.0.0.1:7233", description="Temporal frontend.")
-    temporal_namespace: str = Field("default", description="Temporal namespace.")
+    temporal_address: HostAndPort = Field("127.0.0.1:7233", description="Temporal frontend.")
+    temporal_namespace: str = Field("default", min_length=1, description="Temporal namespace.")
 
     default_currency: str = Field("USD", description="Currency of a new user's wallet (ISO 4217).")
 
@@ -88,8 +96,10 @@ class Settings(RateLimitSettings, SignOnSettings, BaseSettings):
     refresh_token_ttl_s: int = Field(
         30 * 86_400, ge=60, le=366 * 86_400, description="Life of a refresh token."
     )
-    jwt_issuer: str = Field("payflow", description="`iss` of our tokens, checked.")
-    jwt_audience: str = Field("payflow-api", description="`aud` of our tokens, checked.")
+    jwt_issuer: str = Field("payflow", min_length=1, description="`iss` of our tokens, checked.")
+    jwt_audience: str = Field(
+        "payflow-api", min_length=1, description="`aud` of our tokens, checked."
+    )
     jwt_keys: SecretStr | None = Field(
         None,
         description="JWK set of Ed25519 signing keys, the first signs. Empty in dev and test: "
@@ -205,7 +215,7 @@ class Settings(RateLimitSettings, SignOnSettings, BaseSettings):
         "long, with its attempts.",
     )
 
-    metrics_host: str = Field(
+    metrics_host: Host = Field(
         "127.0.0.1", description="Address a worker's or relay's `/metrics` listens on."
     )
     metrics_port: int | None = Field(
@@ -221,7 +231,7 @@ class Settings(RateLimitSettings, SignOnSettings, BaseSettings):
         description="Bearer token that `/metrics` of the API asks for. Empty: it answers who asks "
         "directly from a private address.",
     )
-    otlp_endpoint: str = Field(
+    otlp_endpoint: WebAddress = Field(
         "",
         description="Collector of traces (OTLP over HTTP), such as `http://127.0.0.1:4318`; "
         "off when empty.",
@@ -284,7 +294,7 @@ class Settings(RateLimitSettings, SignOnSettings, BaseSettings):
         networks_of(value)
         return value
 
-    @field_validator("cors_origins")
+    @field_validator("cors_origins", "codec_origin")
     @classmethod
     def _whole_origins(cls, value: str) -> str:
         for origin in listed(value):

@@ -19,6 +19,10 @@ _LONGEST_ANSWER_S = 20.0  # a half-open connection ends; the longest query takes
 _POOL_SIZE = 100  # the driver's default, said
 
 
+# MongoDB's error codes: Unauthorized, AuthenticationFailed, and Atlas's word for the second.
+MONGO_REFUSES = (13, 18, 8_000)
+
+
 class IndexesDiffer(Exception):
     """The database's indexes are not those the code needs."""
 
@@ -51,6 +55,8 @@ async def bind_documents(client: Client, settings: Settings) -> None:
     try:
         await init_beanie(database=database, document_models=list(DOCUMENTS))
     except OperationFailure as error:
+        if error.code in MONGO_REFUSES:
+            raise
         raise IndexesDiffer(f"the indexes of {settings.mongo_database} differ: {error}") from error
     missing = await missing_indexes(client, settings)
     if missing:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from cli.folder import DataFolder, FolderInUse, FolderUnusable
+from cli.errors import FolderUnusable
+from cli.folder import DataFolder, FolderInUse
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Children are kept running, started again when they die, and ended without exception."""
 
 import asyncio
+import errno
 import os
 import signal
 import subprocess
@@ -65,6 +66,77 @@ async def test_a_child_that_is_killed_comes_back_and_is_announced(
     assert child.ready.is_set()
     assert f"one (pid {first}) ended with SIGKILL" in listener.heard[0]
     assert f"one is back as pid {child.pid}" in listener.heard[1]
+
+
+class DiskFull(Listener):
+    """A reporter and a stack.json on a disk that is full for a while."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_full = False
+
+    def say(self, line: str) -> None:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().say(line)
+
+    def changed(self) -> None:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        super().changed()
+
+
+def move(one: Path, to: Path) -> None:
+    one.rename(to)
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> Path:
+    return DataFolder(tmp_path).run
+
+
+async def test_a_child_whose_note_cannot_be_written_is_started_when_it_can(
+    supervisor: Supervisor, listener: Listener, run_folder: Path, tmp_path: Path
+) -> None:
+    await supervisor.start([python("one", SLEEPS)])
+    child = supervisor.children["one"]
+    first = child.pid
+
+    move(run_folder, tmp_path / "elsewhere")
+    child.send(signal.SIGKILL)
+    await eventually(lambda: any("cannot be started yet" in line for line in listener.heard))
+    unnoted = child.pid
+    await asyncio.sleep(0.5)
+    assert not child.ready.is_set()
+    assert first != unnoted is not None
+    move(tmp_path / "elsewhere", run_folder)
+    await eventually(child.ready.is_set)
+
+    assert child.pid is not None
+    assert (birth(unnoted), birth(child.pid) is None) == (None, False)
+    assert (run_folder / "one.pid").exists()
+    assert len([line for line in listener.heard if "ended with SIGKILL" in line]) == 1
+    await eventually(lambda: listener.changes)
+
+
+async def test_what_cannot_be_said_or_published_ends_no_keeping(tmp_path: Path) -> None:
+    folder, disk = DataFolder(tmp_path), DiskFull()
+    folder.create()
+    supervisor = Supervisor(folder, disk, disk.changed)
+    try:
+        await supervisor.start([python("one", SLEEPS)])
+        child = supervisor.children["one"]
+        disk.is_full = True
+        for _ in range(2):
+            child.send(signal.SIGKILL)
+            await eventually(lambda: not child.ready.is_set())
+            await eventually(child.ready.is_set)
+        assert disk.changes == 0
+
+        disk.is_full = False
+        await eventually(lambda: disk.changes)
+    finally:
+        await supervisor.stop([["one"]])
 
 
 async def test_a_child_that_keeps_dying_is_started_ever_more_slowly(
