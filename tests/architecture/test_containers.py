@@ -29,6 +29,8 @@ DEMANDED = {
     "PAYFLOW_WEBHOOK_KEYS_FILE": "secrets/payflow_webhook_keys",
     "PAYFLOW_PROOF_KEYS_FILE": "secrets/payflow_proof_keys",
     "TEMPORAL_DB_PASSWORD": "secret",
+    "MONGO_PASSWORD": "mongo0secret",
+    "REDIS_PASSWORD": "redis0secret",
 }
 
 SETTINGS = {f"PAYFLOW_{name.upper()}" for name in Settings.model_fields}
@@ -142,6 +144,29 @@ def test_ports_are_open_to_this_machine_only(file: Path) -> None:
 @pytest.mark.parametrize("file", [COMPOSE, SCALE], ids=lambda file: file.name)
 def test_mongod_gives_dead_transactions_up_as_soon_as_the_embedded_one(file: Path) -> None:
     assert "transactionLifetimeLimitSeconds=10" in file.read_text()
+
+
+@needs_compose
+@pytest.mark.parametrize("over", [(), (PRODUCTION,), (PRODUCTION, SCALE)], ids=len)
+def test_mongodb_and_redis_ask_for_the_password_that_payflow_has(over: tuple[Path, ...]) -> None:
+    services = _services(COMPOSE, *over)
+    mongo, redis = services["mongo"], services["redis"]
+
+    assert "--keyFile=/tmp/mongo.key" in mongo["command"]
+    assert "user default off" in " ".join(redis["command"])
+    assert "-@admin -@dangerous" in " ".join(redis["command"])
+    assert mongo["environment"] == services["mongo-init"]["environment"]
+    for name in OURS:
+        given = services[name]["environment"]
+        assert "payflow:mongo0secret@mongo" in given["PAYFLOW_MONGO_URL"]
+        assert "payflow:redis0secret@redis" in given["PAYFLOW_REDIS_URL"]
+
+
+@needs_compose
+def test_no_password_is_on_a_command_line_of_a_container() -> None:
+    words = str([service.get("command") for service in _services(COMPOSE, PRODUCTION).values()])
+
+    assert not [name for name in ("mongo0secret", "redis0secret", "'secret'") if name in words]
 
 
 def test_the_image_is_built_in_two_stages_and_runs_as_nobody_of_importance() -> None:
