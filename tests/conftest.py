@@ -4,9 +4,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from cli.apps import Layout
 from cli.stack import EmbeddedStack, StackOptions
+
+# One example may take long on a machine that does other work; the test's own timeout holds.
+hypothesis_settings.register_profile("payflow", deadline=None)
+hypothesis_settings.load_profile("payflow")
 
 TEST_ENV = {
     "PAYFLOW_ENV": "test",

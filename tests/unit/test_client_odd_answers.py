@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from api.v1.examples import (
@@ -92,7 +92,6 @@ ODD_BODIES = st.binary(max_size=50) | st.sampled_from(
 )
 
 
-@settings(deadline=None)  # a loaded machine takes its time
 @given(st.integers(100, 999), ODD_HEADERS, ODD_BODIES, st.booleans())
 def test_only_documented_errors_come_of_any_answer(
     code: int, headers: list[tuple[bytes, bytes]], body: bytes, follow: bool
