@@ -41,9 +41,14 @@ def _rfc3339(value: object) -> object:
 
 
 def _since_1970(moment: datetime) -> datetime:
-    if moment < _EPOCH:
+    """The moment in UTC: at the ends of the calendar some have a zone and no UTC."""
+    try:
+        at = moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be a time of the years 1970 to 9999 in UTC") from None
+    if at < _EPOCH:
         raise ValueError("must not be before 1970")
-    return moment
+    return at
 
 
 _Clean = AfterValidator(_without_control)

@@ -1,10 +1,12 @@
 """New ids and the present moment: the two things a pure rule must be given."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from ulid import ULID
 
 from payflow.domain.identifiers import Prefix
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # where the times in ids begin
 
 
 class SystemClock:
@@ -22,7 +24,10 @@ def new_id(prefix: Prefix, at: datetime | None = None) -> str:
     return f"{prefix}_{ulid}"
 
 
-def lowest_id(prefix: Prefix, at: datetime) -> str:
-    """The least id a thing made at ``at`` can have: a time bound turned into a key bound."""
-    milliseconds = int(at.timestamp() * 1000)
+def lowest_id(prefix: Prefix, at: datetime, *, later_ms: int = 0) -> str:
+    """The least id a thing made at ``at`` can have: a time bound turned into a key bound.
+
+    ``later_ms`` after it: ids hold times beyond the year 9999, where those of Python end.
+    """
+    milliseconds = (at - _EPOCH) // timedelta(milliseconds=1) + later_ms
     return f"{prefix}_{ULID.from_bytes(milliseconds.to_bytes(6) + bytes(10))}"

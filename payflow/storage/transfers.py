@@ -1,7 +1,6 @@
 """Transfers over MongoDB: accepted in one transaction, read by their parties, listed by key."""
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from datetime import timedelta
 from typing import Any
 
 from loguru import logger
@@ -228,9 +227,7 @@ def transfers_wanted(
         bound = lowest_id(Prefix.TRANSFER, wanted.created_before)
         bounds["$lt"] = min(bound, bounds.get("$lt", bound))
     if wanted.created_after is not None:
-        bounds["$gte"] = lowest_id(
-            Prefix.TRANSFER, wanted.created_after + timedelta(milliseconds=1)
-        )
+        bounds["$gte"] = lowest_id(Prefix.TRANSFER, wanted.created_after, later_ms=1)
     if bounds:
         query["_id"] = bounds
     return query
