@@ -70,8 +70,10 @@ def close(
     api_url: ApiUrl = "",
 ) -> None:
     """Close a finding that is understood and put right; the next pass checks everything."""
+    from cli.transfers import api_path
+
     with operator_client(email, password, api_url) as client:
-        path = f"/v1/proof/findings/{finding_id}/close"
+        path = api_path("/v1/proof/findings/{}/close", finding_id=finding_id)
         closed = client.ask("POST", path, body={"reason": reason})
     typer.echo("\n".join(_lines(closed)))
 

@@ -15,6 +15,9 @@ from rich.progress import track
 from rich.table import Table
 
 from cli.errors import UNREACHABLE, CliError
+from payflow.client.call import path_of
+from payflow.client.errors import CallInvalid, problem_of
+from payflow.domain.json_text import JsonInvalid, parse_json, printable
 from payflow.storage.identity import SystemClock
 
 Json = dict[str, Any]
@@ -74,17 +77,22 @@ class OperatorClient:
                 "running?",
                 UNREACHABLE,
             ) from None
+        problem = None if answer.is_success else problem_of(answer)
         try:
-            found: Json = answer.json()
-        except ValueError:
-            raise CliError(f"{self._who.api_url} is no PayFlow API.", UNREACHABLE) from None
-        if not answer.is_success:
-            raise CliError(f"{found.get('detail', answer.reason_phrase)} ({found.get('code')})")
+            found = parse_json(answer.content)
+        except JsonInvalid:
+            found = None
+        if not isinstance(found, dict) or (problem and problem.code == "unknown"):
+            raise CliError(f"{self._who.api_url} is no PayFlow API.", UNREACHABLE)
+        if problem:
+            fields = [f"\n  {one['field']}: {one['message']}" for one in problem.errors]
+            raise CliError(printable(f"{problem.detail} ({problem.code})") + "".join(fields))
         return found
 
     def verb(self, transfer_id: str, verb: str, said: Mapping[str, Any]) -> Json:
         """What a verb came to: the transfer, a preview, or an approval that is pending."""
-        return self.ask("POST", f"/v1/transfers/{transfer_id}/{verb}", body=said)
+        path = api_path("/v1/transfers/{}/{}", transfer_id=transfer_id, verb=verb)
+        return self.ask("POST", path, body=said)
 
     def transfers(self, wanted: Mapping[str, str]) -> Iterator[Json]:
         """The transfers of a list, newest first, page by page."""
@@ -100,6 +108,18 @@ class OperatorClient:
             if not page["has_more"]:
                 return
             query["cursor"] = page["next_cursor"]
+
+
+def api_path(template: str, **ids: str) -> str:
+    """The path with the ids in their places.
+
+    Raises:
+        CliError: one is no id; put into a path, it would name something else.
+    """
+    try:
+        return path_of(template, **ids)
+    except CallInvalid as error:
+        raise CliError(f"{error}.") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,10 +56,11 @@ def list_(
 @told_plainly
 def show(transfer_id: Id, email: Email, password: Password, api_url: ApiUrl = "") -> None:
     """Show one transfer."""
-    from cli.transfers import described
+    from cli.transfers import api_path, described
 
+    path = api_path("/v1/transfers/{}", transfer_id=transfer_id)
     with operator_client(email, password, api_url) as client:
-        typer.echo("\n".join(described(client.ask("GET", f"/v1/transfers/{transfer_id}"))))
+        typer.echo("\n".join(described(client.ask("GET", path))))
 
 
 @app.command()
@@ -143,8 +144,14 @@ def operator_client(email: str, password: str, api_url: str) -> OperatorClient:
     """The API as the operator sees it; the running stack's where none is named."""
     from cli.listen import api_url_of_running_stack
     from cli.transfers import OperatorClient, SignIn
+    from payflow.client import CallInvalid
+    from payflow.client.clients import address_of
 
-    return OperatorClient(SignIn(api_url or api_url_of_running_stack(), email, password))
+    try:
+        where = address_of(api_url or api_url_of_running_stack(), "--api-url")
+    except CallInvalid as error:
+        raise CliError(f"{error}.") from None
+    return OperatorClient(SignIn(where, email, password))
 
 
 def _tell(client: OperatorClient, transfer_id: str, verb: str, said: dict[str, object]) -> None:
