@@ -14,7 +14,8 @@ CAUGHT_BY = (
 
 
 async def _none(*_: object) -> AsyncIterator[Finding]:
-    for one in ():
+    nothing: tuple[Finding, ...] = ()
+    for one in nothing:
         yield one
 
 
