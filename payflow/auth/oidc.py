@@ -95,7 +95,8 @@ class OidcProvider:
         right = all(one.startswith(schemes) for one in found)
         if said.get("issuer") != self.issuer or not right:
             raise SignOnUnavailable
-        methods = said.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+        listed = said.get("token_endpoint_auth_methods_supported")
+        methods = listed if isinstance(listed, list) and listed else ["client_secret_basic"]
         return _Endpoints(authorization, token, jwks, "client_secret_basic" not in methods)
 
     async def _spend(self, endpoints: _Endpoints, code: str, verifier: str) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The client's rules: what is made again, when, and that its types are the API's answers."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any, get_args, get_type_hints
@@ -181,3 +183,19 @@ def test_a_webhook_is_verified_before_it_is_believed() -> None:
         verified_event(headers, body + b" ", secret, now=now)
     with pytest.raises(SignatureInvalid):
         verified_event(headers, body, secret)  # of long ago
+
+
+def test_the_client_comes_with_no_server_of_ours() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import payflow.client, sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    imported = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "httpx" in imported
+    assert not imported & {
+        "beanie", "cryptography", "fastapi", "loguru", "pydantic", "pymongo", "redis",
+        "starlette", "temporalio",
+    }  # fmt: skip
