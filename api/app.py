@@ -14,6 +14,7 @@ from api.codec import CodecOrigin, codec_router
 from api.gate import DoorQuotas, Gate
 from api.handlers import install_handlers
 from api.in_flight import InFlight
+from api.large_bodies import LargeBodies
 from api.metering import Metering
 from api.middleware import RequestContext
 from api.openapi import DESCRIPTION, TAGS, TITLE, install_openapi, operation_id
@@ -48,6 +49,7 @@ from payflow.auth.sessions import Sessions
 from payflow.auth.sign_on import SignOn
 from payflow.auth.statements import load_statement_keys
 from payflow.auth.tokens import AccessTokens
+from payflow.domain.batches import MAX_ITEMS
 from payflow.domain.ports import Probe, Sagas
 from payflow.domain.timeline_ports import Histories
 from payflow.domain.webhook_ports import Couriers
@@ -200,6 +202,7 @@ def _parts(
         clock=storage.clock,
         feed=storage.feed,
         key_ring=key_ring,
+        large_bodies=LargeBodies(settings.max_batch_bytes, MAX_ITEMS),
         metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else "",
         observer=storage.observer,
         owners_move_money=settings.rehearsal_allowed,

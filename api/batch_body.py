@@ -1,13 +1,13 @@
-"""The body of a batch, JSON or CSV: read once, checked whole, and hashed for its key."""
+"""The body of a batch, JSON or CSV: checked and hashed item by item while it comes.
 
-import asyncio
-import csv
-import io
-import json
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+What is refused is refused at once: the 10,001st item, the hundredth error. So a body costs what its
+orders take, and no step of it holds the process.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -15,14 +15,20 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
-from api.dependencies import Viewer
-from api.idempotency import parse_key, request_hash
+from api.batch_csv import CsvBatch
+from api.batch_json import LIST, JsonBatch, ValueTooLarge
+from api.dependencies import Viewer, request_id_of
+from api.idempotency import canonical, parse_key, request_hash
+from api.parts import Ask
+from api.v1 import examples
 from api.v1.schemas import NewBatch, NewTransfer
+from payflow.domain.batch_ports import BatchOrder
 from payflow.domain.batches import BatchMode
-from payflow.domain.ports import IdempotencyClaim
+from payflow.domain.json_text import JsonInvalid
+from payflow.domain.ports import IdempotencyClaim, TransferOrder
 
-_WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
-_COLUMNS = frozenset(NewTransfer.model_fields)
+MAX_ERRORS = 100  # more are not looked for; the next try reports them
+PIECE_BYTES = 16_384  # read at once at least: a value of 64 KiB is begun again four times at most
 
 CsvMode = Annotated[
     BatchMode, Query(description="The mode of a batch sent as CSV; JSON has it in the body.")
@@ -33,116 +39,151 @@ CsvMode = Annotated[
 class BatchCall:
     """A batch as it was asked for, and what makes two such requests one."""
 
-    body: NewBatch
+    order: BatchOrder
     claim: IdempotencyClaim
 
 
-@dataclass(frozen=True, slots=True)
-class _Parsed:
-    """What was sent, before it is checked; ``lines`` is where in a CSV file each item ends."""
+class _Text(Protocol):
+    """The text of a batch in some form."""
 
-    content: Any
-    lines: list[int] = field(default_factory=list)
+    members: dict[str, Any]
+    has_list: bool
+    other: Any
+
+    def feed(self, data: bytes) -> Iterator[tuple[Any, int]]:
+        """The items that are whole after so much more of it, each with its line or 0."""
+        ...
+
+    def end(self) -> Iterator[tuple[Any, int]]:
+        """The items of its end."""
+        ...
+
+
+class _Batch:
+    """The orders of a batch, as far as it has come; raises what refuses it."""
+
+    def __init__(self, text: _Text, payer_id: str, request_id: str, most: int) -> None:
+        self._text = text
+        self._payer_id = payer_id
+        self._request_id = request_id
+        self._most = most
+        self._count = 0
+        self._hash = sha256()
+        self._orders: list[TransferOrder] = []
+        self._errors: list[dict[str, Any]] = []
+
+    def feed(self, data: bytes) -> None:
+        """Take more of the body."""
+        self._take(self._text.feed(data))
+
+    def end(self) -> None:
+        """The body is whole; what is wrong with it is raised."""
+        self._take(self._text.end())
+        self._check_frame()
+        self._refuse(self._errors)
+
+    def call(self, method: str, path: str, user_id: str, key: str) -> BatchCall:
+        """The batch, once it is checked."""
+        mode = BatchMode(self._text.members["mode"])
+        hashed = request_hash(method, path, [mode, self._hash.hexdigest()])
+        order = BatchOrder(self._payer_id, mode, self._orders, self._request_id)
+        return BatchCall(order, IdempotencyClaim(user_id, key, hashed))
+
+    def _take(self, items: Iterator[tuple[Any, int]]) -> None:
+        try:
+            for value, line in items:
+                self._add(value, line)
+        except JsonInvalid as error:
+            raise HTTPException(400) from error
+        except ValueTooLarge as error:
+            where = (LIST, self._count) if error.member is None else (error.member,)
+            found = {"type": "too_large", "loc": ("body", *where), "msg": str(error)}
+            self._refuse([*self._errors, found])
+        if len(self._text.members) > MAX_ERRORS:
+            self._check_frame()
+            self._refuse(self._errors)
+
+    def _add(self, value: object, line: int) -> None:
+        index = self._count
+        if index >= self._most:
+            wrong = f"List should have at most {self._most} items"
+            found = {"type": "too_long", "loc": ("body", LIST), "msg": wrong}
+            self._refuse([*self._errors[: MAX_ERRORS - 1], found])
+        self._count += 1
+        self._hash.update(canonical(value).encode() + b"\n")
+        try:
+            order = NewTransfer.model_validate(value).order(self._payer_id, self._request_id)
+        except ValidationError as error:
+            self._orders.clear()
+            self._errors += [_placed(one, (LIST, index), line) for one in _errors_of(error)]
+            if len(self._errors) >= MAX_ERRORS:
+                self._refuse(self._errors)
+        else:
+            if not self._errors:
+                self._orders.append(order)
+
+    def _check_frame(self) -> None:
+        """Whether everything but the items is as it should be: found by the documented schema."""
+        frame: Any = self._text.other
+        if frame is None:
+            frame = dict(self._text.members)
+            if self._text.has_list:
+                frame[LIST] = [examples.TRANSFER] if self._count else []
+        try:
+            NewBatch.model_validate(frame)
+        except ValidationError as error:
+            self._errors[:0] = [_placed(one) for one in _errors_of(error)]
+
+    def _refuse(self, errors: list[dict[str, Any]]) -> None:
+        if errors:
+            raise RequestValidationError(errors[:MAX_ERRORS])
 
 
 async def _call(
-    request: Request, viewer: Viewer, mode: CsvMode = BatchMode.INDEPENDENT
-) -> BatchCall:
+    request: Request, viewer: Viewer, ask: Ask, mode: CsvMode = BatchMode.INDEPENDENT
+) -> AsyncIterator[BatchCall]:
+    """The batch; what it takes of the process's memory is given back when it is answered."""
     key = parse_key(request.headers.getlist("idempotency-key"))
-    parse = _parser_of(request, mode)
-    # 10,000 items take half a second to check: in a thread, so that others are served meanwhile
-    return await asyncio.to_thread(_read, await request.body(), parse, request, viewer.user_id, key)
+    text = _text_of(request, mode)
+    batch = _Batch(text, viewer.user_id, request_id_of(request), ask.large_bodies.max_items)
+    with ask.large_bodies.begin(viewer.user_id) as body:
+        async for piece in _pieces(request):
+            body.add(len(piece))
+            await body.work(batch.feed, piece)
+        await body.work(batch.end)
+        yield batch.call(request.method, request.url.path, viewer.user_id, key)
 
 
-def _read(
-    raw: bytes, parse: Callable[[bytes], _Parsed], request: Request, user_id: str, key: str
-) -> BatchCall:
-    parsed = parse(raw)
-    hashed = request_hash(request.method, request.url.path, parsed.content)
-    return BatchCall(_checked(parsed), IdempotencyClaim(user_id, key, hashed))
+async def _pieces(request: Request) -> AsyncIterator[bytes]:
+    gathered = bytearray()
+    async for chunk in request.stream():
+        gathered += chunk
+        if len(gathered) >= PIECE_BYTES:
+            yield bytes(gathered)
+            gathered.clear()
+    yield bytes(gathered)
 
 
-def _parser_of(request: Request, mode: BatchMode) -> Callable[[bytes], _Parsed]:
+def _text_of(request: Request, mode: BatchMode) -> _Text:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type == "application/json":
-        return _from_json
+        return JsonBatch()
     if media_type == "text/csv":
-        return lambda raw: _from_csv(raw, mode)
+        return CsvBatch(mode.value)
     raise HTTPException(415)
 
 
-def _from_json(raw: bytes) -> _Parsed:
-    try:
-        return _Parsed(json.loads(raw))
-    except (ValueError, RecursionError):
-        raise HTTPException(400) from None
+def _errors_of(error: ValidationError) -> list[ErrorDetails]:
+    return error.errors(include_url=False, include_input=False)[:MAX_ERRORS]
 
 
-def _from_csv(raw: bytes, mode: BatchMode) -> _Parsed:
-    """The file as the JSON it stands for: the header names the fields, empty cells are left out."""
-    try:
-        reader = csv.reader(io.StringIO(raw.decode("utf-8-sig"), newline=""), strict=True)
-    except UnicodeDecodeError:
-        raise _bad_line(1, "the file is not UTF-8") from None
-    items, lines = [], []
-    try:
-        header = _header(next(reader, []))
-        for cells in reader:
-            if cells:
-                items.append(_item(header, cells, reader.line_num))
-                lines.append(reader.line_num)
-    except csv.Error as error:
-        raise _bad_line(reader.line_num, str(error)) from None
-    return _Parsed({"mode": mode.value, "transfers": items}, lines)
-
-
-def _header(names: Sequence[str]) -> Sequence[str]:
-    unknown = [name for name in names if name not in _COLUMNS]
-    if not names or unknown or len(set(names)) != len(names):
-        raise _bad_line(1, "the header must name fields of a transfer, each once")
-    return names
-
-
-def _item(header: Sequence[str], cells: Sequence[str], line: int) -> dict[str, Any]:
-    if len(cells) != len(header):
-        raise _bad_line(line, f"{len(cells)} cells under a header of {len(header)}")
-    return {name: _value(name, cell) for name, cell in zip(header, cells, strict=True) if cell}
-
-
-def _value(name: str, cell: str) -> object:
-    """What the cell stands for in JSON; one that cannot be that is left for the check to refuse."""
-    if name == "amount" and _WHOLE_NUMBER.fullmatch(cell):
-        return int(cell)
-    if name == "metadata":
-        try:
-            return json.loads(cell)
-        except (ValueError, RecursionError):
-            return cell
-    return cell
-
-
-def _checked(parsed: _Parsed) -> NewBatch:
-    try:
-        return NewBatch.model_validate(parsed.content)
-    except ValidationError as error:
-        found = error.errors(include_url=False, include_input=False)
-        raise RequestValidationError([_placed(one, parsed.lines) for one in found]) from None
-
-
-def _placed(error: ErrorDetails, lines: Sequence[int]) -> dict[str, Any]:
+def _placed(
+    error: ErrorDetails, within: tuple[str | int, ...] = (), line: int = 0
+) -> dict[str, Any]:
     """The error with its place in the body, and in a CSV file its line."""
-    index = next((part for part in error["loc"] if isinstance(part, int)), None)
-    line = f"line {lines[index]}: " if lines and index is not None else ""
-    return {**error, "loc": ("body", *error["loc"]), "msg": f"{line}{_plain(error['msg'])}"}
-
-
-def _plain(message: str) -> str:
-    return message.removeprefix("Value error, ")
-
-
-def _bad_line(line: int, message: str) -> RequestValidationError:
-    wrong = {"type": "csv", "loc": ("body", "transfers"), "msg": f"line {line}: {message}"}
-    return RequestValidationError([wrong])
+    place = f"line {line}: " if line else ""
+    message = error["msg"].removeprefix("Value error, ")
+    return {**error, "loc": ("body", *within, *error["loc"]), "msg": f"{place}{message}"}
 
 
 AskedBatch = Annotated[BatchCall, Depends(_call)]

@@ -40,8 +40,12 @@ def parse_key(values: list[str]) -> str:
 
 def request_hash(method: str, path: str, body: object) -> str:
     """What makes two requests one: method, path and the parsed body, whatever its spelling."""
-    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    return sha256(f"{method} {path} {canonical}".encode()).hexdigest()
+    return sha256(f"{method} {path} {canonical(body)}".encode()).hexdigest()
+
+
+def canonical(value: object) -> str:
+    """A JSON value in the one form that all its spellings have."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 async def _claim(request: Request, viewer: Viewer) -> IdempotencyClaim:

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from api.access_watch import AccessWatch
 from api.account_limits import AccountLimits
+from api.large_bodies import LargeBodies
 from api.saga_pressure import SagaPressure
 from api.streams import Streams
 from payflow.auth.admission import Admission
@@ -50,6 +51,7 @@ class Parts:
     feed: Feed
     findings: Findings
     key_ring: KeyRing
+    large_bodies: LargeBodies
     metrics_token: str
     observer: Observer
     owners_move_money: bool

@@ -72,16 +72,15 @@ _BODY: dict[str, Any] = {
     },
     openapi_extra={"parameters": [PARAMETER], "requestBody": _BODY},
 )
-async def make_batch(asked: AskedBatch, viewer: Viewer, ask: Ask, request: Request) -> JSONResponse:
+async def make_batch(asked: AskedBatch, ask: Ask, request: Request) -> JSONResponse:
     """Accept up to 10,000 transfers, or none of them, and start the saga that carries them out.
 
     `independent`: each for itself. `stop_on_error`: in order, until one fails. `atomic`: all or
     none, in one set of postings. An item that may not be is named: `transfers[17].amount`.
     """
     request_id = request_id_of(request)
-    order = asked.body.order(viewer.user_id, request_id)
-    async with ask.account_limits.recipients(viewer.user_id, order.items):
-        written = await ask.batches.accept(order, asked.claim)
+    async with ask.account_limits.recipients(asked.order.owner_id, asked.order.items):
+        written = await ask.batches.accept(asked.order, asked.claim)
     await ask.sagas.start_batch(written.thing.id, request_id)
     return answer(batch_object(written.thing), 202, _headers(written))
 

@@ -25,7 +25,6 @@ from api.v1.fields import (
     Token,
 )
 from payflow.auth.sessions import ChangeOfPassword, SignUp
-from payflow.domain.batch_ports import BatchOrder
 from payflow.domain.batches import MAX_ITEMS, BatchMode
 from payflow.domain.events import EventType
 from payflow.domain.ledger import Leg
@@ -172,11 +171,6 @@ class NewBatch(Body):
 
     mode: BatchMode
     transfers: Annotated[list[NewTransfer], Field(min_length=1, max_length=MAX_ITEMS)]
-
-    def order(self, owner_id: str, request_id: str) -> BatchOrder:
-        """The batch in the domain's words."""
-        items = [item.order(owner_id, request_id) for item in self.transfers]
-        return BatchOrder(owner_id, self.mode, items, request_id)
 
 
 class OperatorReason(Body):

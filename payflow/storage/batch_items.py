@@ -1,5 +1,6 @@
 """The items of a batch, held against the wallets they name: all of them, or what is wrong."""
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,7 @@ from payflow.domain.wallets import Wallet
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.drawing import draw_up, paid_first
 from payflow.storage.mapping import to_wallet
+from payflow.storage.slices import slices
 
 MAX_PROBLEMS = 100  # told at once; the next try tells of the others
 
@@ -43,14 +45,19 @@ async def draw_up_items(
         ItemsRefused: some may not be; the first hundred of them are named.
     """
     known = await _Directory.read(books, order.items)
-    transfers, problems = [], []
-    for index, item in enumerate(order.items):
-        place = BatchPlace(batch_id, index, order.mode)
-        try:
-            destination = known.destination(item)
-            transfers.append(draw_up(item, known.source(item), destination, now, place))
-        except PayflowError as reason:
-            problems.append(ItemProblem(index, _FIELDS[type(reason)], reason))
+    transfers: list[Transfer] = []
+    problems: list[ItemProblem] = []
+    for part in slices(range(len(order.items))):
+        for index in part:
+            item, place = order.items[index], BatchPlace(batch_id, index, order.mode)
+            try:
+                destination = known.destination(item)
+                transfers.append(draw_up(item, known.source(item), destination, now, place))
+            except PayflowError as reason:
+                problems.append(ItemProblem(index, _FIELDS[type(reason)], reason))
+        if len(problems) >= MAX_PROBLEMS:
+            break
+        await asyncio.sleep(0)  # others are served between two slices
     if problems:
         raise ItemsRefused(problems[:MAX_PROBLEMS])
     return transfers
@@ -58,7 +65,7 @@ async def draw_up_items(
 
 @dataclass(frozen=True, slots=True)
 class _Directory:
-    """The wallets that some orders name, read in three questions whatever their number."""
+    """The wallets that some orders name, read in slices whatever their number."""
 
     wallets: dict[str, Wallet]
     paid: dict[tuple[str, str], Wallet]  # by email address and currency
@@ -69,9 +76,11 @@ class _Directory:
         for order in orders:
             ids |= {order.source_wallet_id, order.destination_wallet_id or ""}
             emails |= {order.destination_email or ""}
-        found = books.wallets.find({"_id": {"$in": sorted(ids)}})
-        wallets = [to_wallet(fields) async for fields in found]
-        return cls({wallet.id: wallet for wallet in wallets}, await _paid(books, emails - {""}))
+        wallets: dict[str, Wallet] = {}
+        for part in slices(sorted(ids)):
+            async for fields in books.wallets.find({"_id": {"$in": part}}):
+                wallets[fields["_id"]] = to_wallet(fields)
+        return cls(wallets, await _paid(books, emails - {""}))
 
     def source(self, order: TransferOrder) -> Wallet:
         wallet = self.wallets.get(order.source_wallet_id)
@@ -92,13 +101,12 @@ class _Directory:
 
 
 async def _paid(books: BooksCollections, emails: set[str]) -> dict[tuple[str, str], Wallet]:
-    if not emails:
-        return {}
-    users = books.users.find({"email": {"$in": sorted(emails)}}, {"email": 1})
-    email_of = {user["_id"]: user["email"] async for user in users}
     candidates: dict[tuple[str, str], list[Wallet]] = {}
-    async for fields in books.wallets.find({"owner_id": {"$in": sorted(email_of)}}):
-        wallet = to_wallet(fields)
-        key = (email_of[wallet.owner_id], wallet.currency)
-        candidates.setdefault(key, []).append(wallet)
+    for part in slices(sorted(emails)):
+        users = books.users.find({"email": {"$in": part}}, {"email": 1})
+        email_of = {user["_id"]: user["email"] async for user in users}
+        async for fields in books.wallets.find({"owner_id": {"$in": sorted(email_of)}}):
+            wallet = to_wallet(fields)
+            key = (email_of[wallet.owner_id], wallet.currency)
+            candidates.setdefault(key, []).append(wallet)
     return {key: paid_first(wallets) for key, wallets in candidates.items()}

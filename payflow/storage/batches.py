@@ -81,8 +81,10 @@ class MongoBatches:
                 if winner := await self._claimed(claim):
                     return Written(winner, replayed=True)
             raise
-        for transfer in transfers:
-            self._observer.accepted(transfer)
+        for part in slices(transfers):
+            for transfer in part:
+                self._observer.accepted(transfer)
+            await asyncio.sleep(0)
         return Written(batch, replayed=False)
 
     async def get(self, batch_id: str, viewer: Principal) -> Batch:
