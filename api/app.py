@@ -55,6 +55,7 @@ from payflow.domain.timeline_ports import Histories
 from payflow.domain.webhook_ports import Couriers
 from payflow.proof.receipts import Receipts
 from payflow.settings import Settings
+from payflow.storage.door import share_of
 from payflow.storage.factory import Storage
 from payflow.webhooks.guard import Guard
 from payflow.webhooks.sealing import load_sealer
@@ -202,7 +203,9 @@ def _parts(
         clock=storage.clock,
         feed=storage.feed,
         key_ring=key_ring,
-        large_bodies=LargeBodies(settings.max_batch_bytes, MAX_ITEMS),
+        large_bodies=LargeBodies(
+            settings.max_batch_bytes, min(MAX_ITEMS, share_of(settings.max_unfinished))
+        ),
         metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else "",
         observer=storage.observer,
         owners_move_money=settings.rehearsal_allowed,

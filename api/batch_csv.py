@@ -15,6 +15,8 @@ from api.batch_json import MAX_VALUE_BYTES
 from api.v1.schemas import NewTransfer
 from payflow.domain.json_text import JsonInvalid, parse_json
 
+MAX_LINES = 100_000  # ten an item: a file of empty lines would take seconds
+
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,18}")
 _COLUMNS = frozenset(NewTransfer.model_fields)
 _LINE = re.compile(r"[^\r\n]*+(?:\r\n|\r(?!\Z)|\n)")  # a \r at the end may be half of \r\n
@@ -104,6 +106,8 @@ class CsvBatch:
             for cells in self._reader:
                 line = self._lines.current
                 self._lines.record_is_whole()
+                if line > MAX_LINES:
+                    raise bad_line(line, f"a batch has at most {MAX_LINES} lines")
                 if self._header is None:
                     self._header = _header(cells)
                 elif cells:

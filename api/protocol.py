@@ -27,9 +27,10 @@ HEAD_WITHIN_S = 10.0
 # Bytes of a body that are no data: sizes and extensions of chunks, and the fields after the last
 # one (trailers), beyond as much as the data itself. Honest chunks of 5 bytes or more need none.
 MAX_FRAMING_BYTES = 16_384
-# What is still to come of a body when its request is answered: read and dropped, so that the
-# connection serves the next request and a small body never costs its sender the answer.
-MAX_DROPPED_BYTES = 262_144
+# What is still to come of a body when its request is answered: read and dropped, which costs no
+# memory. A client that is still sending when its connection is reset may never see the answer,
+# so this is more than the largest body that a client with an account may send.
+MAX_DROPPED_BYTES = 16 * 1024 * 1024
 DROPPED_WITHIN_S = 5.0
 # Requests sent before the ones ahead are answered (pipelining); each costs some 5 kB at once.
 MAX_PIPELINED = 16

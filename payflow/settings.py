@@ -133,7 +133,8 @@ class Settings(RateLimitSettings, SignOnSettings, BaseSettings):
     max_unfinished: int = Field(
         20_000,
         ge=1,
-        description="New transfers are refused (503) while so many are unfinished.",
+        description="New transfers are refused (503) while so many are unfinished, and a payer's "
+        "while half as many are theirs; a batch has at most that half.",
     )
     max_body_bytes: int = Field(65_536, ge=1_024, description="Largest request body (413 above).")
     max_batch_bytes: int = Field(

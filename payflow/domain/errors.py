@@ -345,7 +345,15 @@ class BooksUnavailable(Trouble):
 
 
 class TooManyUnfinished(BooksUnavailable):
-    """Too many accepted transfers are unfinished; a new one would only wait behind them."""
+    """Too many accepted transfers are unfinished; a new one would only wait behind them.
+
+    With ``of_payer`` they are the payer's own, beyond their share.
+    """
+
+    def __init__(self, *, of_payer: bool = False) -> None:
+        super().__init__()
+        if of_payer:
+            self.args = ("Too many of your transfers are unfinished; try again.",)
 
 
 class OutcomeUnknown(Trouble):

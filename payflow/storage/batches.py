@@ -2,8 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
+import bson
+from bson.raw_bson import RawBSONDocument
 from pymongo import ASCENDING
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
@@ -26,10 +29,11 @@ from payflow.storage.books_collections import BooksCollections
 from payflow.storage.claims import find_claimed
 from payflow.storage.commands import in_line, insertion
 from payflow.storage.documents import IN_PROGRESS
+from payflow.storage.door import Door
 from payflow.storage.identity import new_id
 from payflow.storage.mapping import from_acceptance, from_transfer, to_transfer
 from payflow.storage.pages import page_of
-from payflow.storage.slices import slices
+from payflow.storage.slices import SLICE, slices
 from payflow.storage.transactions import in_transaction, translated
 from payflow.storage.visibility import owned_one, visible_to
 
@@ -48,18 +52,30 @@ class MongoBatches:
         collections: BooksCollections,
         clock: Clock,
         books: Books,
+        door: Door,
         observer: Observer = UNOBSERVED,
         *,
         most: int = MAX_IN_PROGRESS,
     ) -> None:
         self._kept = collections
+        self._door = door
         self._observer = observer
         self._clock = clock
         self._books = books
         self._most = most
+        self._writing = asyncio.Lock()
 
     async def accept(self, order: BatchOrder, claim: IdempotencyClaim) -> Written[Batch]:
-        """Write everything the batch is made of in one transaction, or find what the key made."""
+        """Write everything the batch is made of in one transaction, or find what the key made.
+
+        Of the large ones a process writes one at a time: two would only take twice as long each,
+        and one of them longer than a transaction may.
+        """
+        is_large = len(order.items) > SLICE
+        async with self._writing if is_large else nullcontext():
+            return await self._accept(order, claim)
+
+    async def _accept(self, order: BatchOrder, claim: IdempotencyClaim) -> Written[Batch]:
         with translated():
             if winner := await self._claimed(claim):
                 return Written(winner, replayed=True)
@@ -72,15 +88,17 @@ class MongoBatches:
                 counts=BatchCounts(len(order.items)),
                 created_at=now,
             )
-            transfers = await draw_up_items(self._kept, batch.id, order, now)
-        try:
-            await self._write(batch, transfers, order.request_id, claim)
-        except DuplicateKeyError:
-            # another request with this key won; its commit is why ours collided
+        async with self._door.batch(order.owner_id, len(order.items)):
             with translated():
-                if winner := await self._claimed(claim):
-                    return Written(winner, replayed=True)
-            raise
+                transfers = await draw_up_items(self._kept, batch.id, order, now)
+            try:
+                await self._write(batch, transfers, order.request_id, claim)
+            except DuplicateKeyError:
+                # another request with this key won; its commit is why ours collided
+                with translated():
+                    if winner := await self._claimed(claim):
+                        return Written(winner, replayed=True)
+                raise
         for part in slices(transfers):
             for transfer in part:
                 self._observer.accepted(transfer)
@@ -147,10 +165,11 @@ class MongoBatches:
                 await line.answered()
                 line.send(insertion(kept.batches, [from_batch(batch, request_id)]))
                 for part in slices(transfers):
+                    # made in a thread, so that others are served meanwhile
+                    inits, documents = await asyncio.to_thread(_documents, part, request_id)
                     await line.room()
-                    line.send(insertion(kept.journal, _inits(part, request_id)))
-                    line.send(insertion(kept.transfers, [from_transfer(one) for one in part]))
-                    await asyncio.sleep(0)  # the server has them, while the next are made
+                    line.send(insertion(kept.journal, inits))
+                    line.send(insertion(kept.transfers, documents))
 
         await in_transaction(self._kept.client, work)
 
@@ -181,8 +200,11 @@ class MongoBatches:
         return [fields["_id"] async for fields in found]
 
 
-def _inits(transfers: Sequence[Transfer], request_id: str | None) -> list[dict[str, Any]]:
-    return [
+def _documents(
+    transfers: Sequence[Transfer], request_id: str | None
+) -> tuple[list[RawBSONDocument], list[RawBSONDocument]]:
+    """The ``:init`` entries of transfers, and the transfers, in the form in which they are sent."""
+    inits = [
         from_acceptance(
             transfer,
             entry_id=new_id(Prefix.ENTRY),
@@ -191,6 +213,11 @@ def _inits(transfers: Sequence[Transfer], request_id: str | None) -> list[dict[s
         )
         for transfer in transfers
     ]
+    return _encoded(inits), _encoded([from_transfer(one) for one in transfers])
+
+
+def _encoded(documents: Sequence[dict[str, Any]]) -> list[RawBSONDocument]:
+    return [RawBSONDocument(bson.encode(one)) for one in documents]
 
 
 def _next_index(transfer: Transfer) -> str:

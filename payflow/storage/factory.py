@@ -153,6 +153,7 @@ async def open_storage(
         proofs = client[settings.mongo_database][ProofDocument.Settings.name]
         observer.look_at(calls.wrap(MongoCensus(collections.transfers, proofs)), probes)
         timelines = client[settings.mongo_database][TimelineDocument.Settings.name]
+        door = Door(collections.transfers, settings.max_unfinished)
         engine = PostingEngine(collections, clock, bell, memory, observer)
         engine.points = points
         async with AttemptLog(timelines, calls) as attempt_log, engine:
@@ -164,7 +165,7 @@ async def open_storage(
                 api_keys=MongoApiKeys(client),
                 audit=MongoAuditLog(client, settings.mongo_database, clock),
                 batch_work=MongoBatchWork(collections),
-                batches=_batches(points, settings)(collections, clock, books, observer),
+                batches=_batches(points, settings)(collections, clock, books, door, observer),
                 books=books,
                 clock=clock,
                 feed=MongoFeed(feed_kept.feed),
@@ -184,14 +185,7 @@ async def open_storage(
                 repairs=MongoRepairs(collections, clock),
                 sign_ons=MongoSignOns(client, settings.mongo_database),
                 timelines=MongoTimelines(client, settings.mongo_database, clock),
-                transfers=_transfers(points)(
-                    collections,
-                    clock,
-                    bell,
-                    Door(collections.transfers, settings.max_unfinished),
-                    memory,
-                    observer,
-                ),
+                transfers=_transfers(points)(collections, clock, bell, door, memory, observer),
                 untrusted_proxies=UntrustedProxies(redis, settings.mongo_database),
                 wallets=_wallets(settings)(collections, clock, memory, observer),
             )

@@ -82,7 +82,7 @@ class MongoTransfers:
         """Write the transfer and its ``:init`` document, or find what the key stands for."""
         try:
             with translated():
-                await self._door.check()
+                await self._door.check(order.payer_id)
                 transfer = await self._draw_up(order)
             await self._write(transfer, order, claim)
         except (DuplicateKeyError, PayflowError) as refusal:

@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from api.batch_body import MAX_ERRORS, BatchCall, _Batch
-from api.batch_csv import CsvBatch
+from api.batch_csv import MAX_LINES, CsvBatch
 from api.batch_json import MAX_DEPTH, MAX_VALUE_BYTES, JsonBatch
 from api.large_bodies import LargeBodies
 from api.v1 import examples
@@ -202,8 +202,10 @@ def test_what_is_not_json_of_one_meaning_is_malformed(text: str | bytes, piece: 
             batch_of({**ITEM, "unknown": 1}, mode=7),
             [("mode",), ("transfers", 0, "unknown")],
         ),
-        (batch_of(ITEM, {"a": "b" * MAX_VALUE_BYTES}), [("transfers", 1)]),
-        (batch_of(more=["b" * MAX_VALUE_BYTES]), [("more",)]),
+        pytest.param(
+            batch_of(ITEM, {"a": "b" * MAX_VALUE_BYTES}), [("transfers", 1)], id="a large item"
+        ),
+        pytest.param(batch_of(more=["b" * MAX_VALUE_BYTES]), [("more",)], id="a large member"),
     ],
 )
 @pytest.mark.parametrize("piece", [30_000, 1_000_000])
@@ -231,7 +233,12 @@ def test_both_forms_of_a_batch_are_one_request() -> None:
         (f"{HEADER},surprise\nwal_1,wal_2,5,USD,1\n", 1),
         (f"{HEADER},amount\nwal_1,wal_2,5,USD,6\n", 1),
         ("", 1),
-        (f'{HEADER}\nwal_1,wal_2,5,USD\nwal_1,"{"w" * 2 * MAX_VALUE_BYTES}', 3),
+        pytest.param(HEADER + "\n" * 8_000_000, MAX_LINES + 1, id="empty lines"),
+        pytest.param(
+            f'{HEADER}\nwal_1,wal_2,5,USD\nwal_1,"{"w" * 2 * MAX_VALUE_BYTES}',
+            3,
+            id="a long record",
+        ),
     ],
 )
 @pytest.mark.parametrize("piece", [5_000, 1_000_000])

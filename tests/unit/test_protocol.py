@@ -83,6 +83,7 @@ async def serving(connections: Connections) -> AsyncIterator[Served]:
 async def served(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
     monkeypatch.setattr(protocol, "HEAD_WITHIN_S", 0.3)
     monkeypatch.setattr(protocol, "DROPPED_WITHIN_S", 0.3)
+    monkeypatch.setattr(protocol, "MAX_DROPPED_BYTES", 262_144)
     monkeypatch.setattr(protocol, "WRITTEN_WITHIN_S", 0.3)
     async with serving(Connections(SECURITY)) as one:
         yield one
