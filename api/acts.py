@@ -6,9 +6,9 @@ from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 
-from api.dependencies import Operator, request_id_of
+from api.dependencies import MoneyMover, Operator, Viewer, request_id_of
 from api.parts import parts_of
-from payflow.domain.errors import PayflowError
+from payflow.domain.errors import PayflowError, Trouble
 from payflow.domain.repair_ports import AuditLog, OperatorAct
 from payflow.domain.users import Principal
 
@@ -56,9 +56,46 @@ class OperatorAtWork:
         await self.log.finish(act_id, outcome(result))
         return result
 
+    async def writes(
+        self,
+        verb: str,
+        subject_id: str,
+        reason: str | None,
+        work: Callable[[OperatorAct | None], Awaitable[T]],
+    ) -> T:
+        """The result of work that writes the act's line itself, in its own transaction.
 
-async def _at_work(request: Request, operator: Operator) -> OperatorAtWork:
-    return OperatorAtWork(operator, parts_of(request).audit, request_id_of(request))
+        An owner's call is no act of an operator. A refusal is on record as well; of what is not
+        known to be done there is either both or none.
+        """
+        if not self.principal.is_operator:
+            return await work(None)
+        act = OperatorAct(self.principal.user_id, verb, subject_id, reason or "", self.request_id)
+        try:
+            return await work(act)
+        except Trouble:
+            raise
+        except PayflowError as refusal:
+            await self.log.refused(act, refusal.code)
+            raise
 
 
-Acting = Annotated[OperatorAtWork, Depends(_at_work)]
+def _recorded(request: Request, caller: Principal) -> OperatorAtWork:
+    return OperatorAtWork(caller, parts_of(request).audit, request_id_of(request))
+
+
+async def _operator(request: Request, operator: Operator) -> OperatorAtWork:
+    return _recorded(request, operator)
+
+
+async def _viewer(request: Request, viewer: Viewer) -> OperatorAtWork:
+    return _recorded(request, viewer)
+
+
+async def _money_mover(request: Request, mover: MoneyMover) -> OperatorAtWork:
+    return _recorded(request, mover)
+
+
+Acting = Annotated[OperatorAtWork, Depends(_operator)]
+OwnerOrOperator = Annotated[OperatorAtWork, Depends(_viewer)]  # an owner's calls are not recorded
+MovingMoney = Annotated[OperatorAtWork, Depends(_money_mover)]

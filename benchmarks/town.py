@@ -13,7 +13,7 @@ import httpx
 from joserfc.jwk import OctKey, OKPKey
 
 from benchmarks.errors import BenchFailed
-from cli.operators import create_operator
+from cli.operators import NewOperator, create_operator
 from cli.stack import EmbeddedStack
 from payflow.settings import Environment, Settings
 
@@ -96,7 +96,7 @@ async def _resident(client: httpx.AsyncClient) -> Resident:
 async def _operator(stack: EmbeddedStack, client: httpx.AsyncClient) -> Resident:
     email = f"operator.{secrets.token_hex(4)}@example.com"
     settings = Settings(mongo_url=stack.addresses.mongo_url, redis_url=stack.addresses.redis_url)
-    user = await create_operator(settings, email=email, password=PASSWORD, name="Operator")
+    user = await create_operator(settings, NewOperator(email, PASSWORD))
     login = await _ask(client, "/auth/login", {"email": email, "password": PASSWORD})
     return Resident(user.id, login["access_token"])
 

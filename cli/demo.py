@@ -15,7 +15,7 @@ from cli.demo_show import Show
 from cli.demo_webhook import open_subscriber
 from cli.errors import CliError
 from cli.open_files import raise_open_files_limit
-from cli.operators import create_operator
+from cli.operators import NewOperator, create_operator
 from cli.proof import run_pass
 from cli.reporter import reporter_for
 from cli.stack import EmbeddedStack, StackOptions
@@ -179,8 +179,6 @@ async def _operator(stack: EmbeddedStack, settings: Settings, show: Show) -> Per
         "redis_url": stack.addresses.redis_url,
         "data_dir": stack.data_dir,
     }
-    await create_operator(
-        settings.model_copy(update=where), email=email, password=password, name="Operator"
-    )
+    await create_operator(settings.model_copy(update=where), NewOperator(email, password))
     show.say("An operator is made, who may rehearse faults.")
     return await show.bank.sign_in("Operator", email, password)

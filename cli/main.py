@@ -101,11 +101,13 @@ def create(
     promote: Annotated[
         bool, typer.Option("--promote", help="Make an operator of a user who has registered.")
     ] = False,
+    reason: Annotated[str, typer.Option(help="Why; kept in the audit log.")] = "",
 ) -> None:
     """Make an operator on the running stack of this data folder."""
+    from cli.operators import NewOperator
     from cli.operators import create as run
 
-    typer.echo(asyncio.run(run(email=email, password=password, name=name, promote=promote)))
+    typer.echo(asyncio.run(run(NewOperator(email, password, name, promote, reason))))
 
 
 @app.command()

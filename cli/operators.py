@@ -1,15 +1,23 @@
 """``payflow operator create``: makes people who repair sagas."""
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
-from email_validator import EmailNotValidError, validate_email
 from pymongo.errors import PyMongoError
 
 from cli.configuration import settings_of_running_stack
 from cli.errors import UNREACHABLE, CliError
 from payflow.auth.passwords import hash_password
+from payflow.domain.credentials import (
+    new_name,
+    new_password,
+    normalized_email,
+    without_control,
+)
 from payflow.domain.errors import EmailTaken, Trouble
-from payflow.domain.users import User
+from payflow.domain.repair_ports import COMMAND_LINE, OperatorAct
+from payflow.domain.users import Role, User
 from payflow.settings import Settings
 from payflow.storage.factory import open_storage
 from payflow.storage.uncancelled import Calls
@@ -17,40 +25,56 @@ from payflow.storage.uncancelled import Calls
 REACH_WITHIN_S = 15.0  # hashing takes a tenth of a second; the rest is for a MongoDB that starts
 
 
-async def create_operator(
-    settings: Settings, *, email: str, password: str, name: str, promote: bool = False
-) -> User:
+@dataclass(frozen=True, slots=True)
+class NewOperator:
+    """Who is to be an operator; ``promote``: also a user who has registered.
+
+    ``reason`` is kept in the audit log.
+    """
+
+    email: str
+    password: str = field(repr=False)
+    name: str = "Operator"
+    promote: bool = False
+    reason: str = ""
+
+
+async def create_operator(settings: Settings, new: NewOperator) -> User:
     """Make an operator, or with ``promote`` make an operator of the user with that address.
 
     Raises:
         EmailTaken: the address is a user's and ``promote`` is not set.
+        ValueError: what registration and sign-in would refuse as well.
     """
+    email = normalized_email(new.email)
+    act = OperatorAct(COMMAND_LINE, "create_operator", email, new.reason)
     async with open_storage(settings) as storage:
-        known = await storage.accounts.find_by_email(email.lower()) if promote else None
+        known = await storage.accounts.find_by_email(email) if new.promote else None
         if known is not None:
-            return await storage.accounts.promote(known.email)
+            promotion = replace(act, verb="promote", subject_id=known.id)
+            return await storage.accounts.set_role(known.id, Role.OPERATOR, promotion)
         return await storage.accounts.create_operator(
-            email=email.lower(), password_hash=await hash_password(password), name=name
+            email=email,
+            password_hash=await hash_password(new_password(new.password)),
+            name=new_name(new.name),
+            act=act,
         )
 
 
-async def create(*, email: str, password: str, name: str, promote: bool) -> str:
+async def create(new: NewOperator) -> str:
     """Make the operator on the running stack; what to tell the person who asked.
 
     Raises:
         CliError: the address is taken, or the stack does not answer.
     """
-    _check_form(email, password)
+    _check_form(new)
     settings = settings_of_running_stack()
     try:
         async with asyncio.timeout(REACH_WITHIN_S):
-            creating = create_operator(
-                settings, email=email, password=password, name=name, promote=promote
-            )
-            user = await Calls().run(creating)
+            user = await Calls().run(create_operator(settings, new))
     except EmailTaken:
         raise CliError(
-            f"{email} is a user already; --promote makes an operator of them, "
+            f"{new.email} is a user already; --promote makes an operator of them, "
             "with the password they have."
         ) from None
     except (Trouble, PyMongoError, OSError, TimeoutError):
@@ -60,11 +84,16 @@ async def create(*, email: str, password: str, name: str, promote: bool) -> str:
     return f"{user.email} is an operator ({user.id})."
 
 
-def _check_form(email: str, password: str) -> None:
-    """The rules of a registration (NIST SP 800-63B for the password)."""
-    if not 8 <= len(password) <= 128:
-        raise CliError("A password has 8 to 128 characters.")
-    try:
-        validate_email(email, check_deliverability=False)
-    except EmailNotValidError as error:
-        raise CliError(f"{email} is not an email address: {error}") from None
+def _check_form(new: NewOperator) -> None:
+    """The rules of registration and sign-in, before anything is asked of the stack."""
+    rules: dict[str, tuple[Callable[[str], str], str]] = {
+        "email": (normalized_email, new.email),
+        "password": (new_password, new.password),
+        "name": (new_name, new.name),
+        "reason": (without_control, new.reason),
+    }
+    for option, (rule, text) in rules.items():
+        try:
+            rule(text)
+        except ValueError as error:
+            raise CliError(f"--{option} {error}.") from None

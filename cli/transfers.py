@@ -24,6 +24,8 @@ Json = dict[str, Any]
 
 ANSWERS_WITHIN_S = 15.0  # a verb takes up to 5 s
 PAGE = 100
+LOGIN = "/v1/auth/login"
+EXPIRED = 401  # the token has ended (15 minutes), or its signing key was taken out
 _AGE = re.compile(r"(\d{1,6})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -44,17 +46,14 @@ class OperatorClient:
         CliError: the API does not answer, or refuses; in its own words.
     """
 
-    def __init__(self, who: SignIn) -> None:
+    def __init__(self, who: SignIn, *, transport: httpx.BaseTransport | None = None) -> None:
         self._who = who
-        self._http = httpx.Client(base_url=who.api_url, timeout=ANSWERS_WITHIN_S, trust_env=False)
+        self._http = httpx.Client(
+            base_url=who.api_url, timeout=ANSWERS_WITHIN_S, trust_env=False, transport=transport
+        )
 
     def __enter__(self) -> Self:
-        tokens = self.ask(
-            "POST",
-            "/v1/auth/login",
-            body={"email": self._who.email, "password": self._who.password},
-        )
-        self._http.headers["Authorization"] = f"Bearer {tokens['access_token']}"
+        self._sign_in()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -68,15 +67,36 @@ class OperatorClient:
         body: Mapping[str, Any] | None = None,
         query: Mapping[str, str] | None = None,
     ) -> Json:
-        """The answer to one request."""
+        """The answer to one request; an access token that has ended is renewed once."""
+        answer = self._send(method, path, body, query)
+        if answer.status_code == EXPIRED and path != LOGIN:
+            self._sign_in()
+            answer = self._send(method, path, body, query)
+        return self._understood(answer)
+
+    def _sign_in(self) -> None:
+        self._http.headers.pop("Authorization", None)
+        body = {"email": self._who.email, "password": self._who.password}
+        tokens = self.ask("POST", LOGIN, body=body)
+        self._http.headers["Authorization"] = f"Bearer {tokens['access_token']}"
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        query: Mapping[str, str] | None,
+    ) -> httpx.Response:
         try:
-            answer = self._http.request(method, path, json=body, params=query)
+            return self._http.request(method, path, json=body, params=query)
         except httpx.HTTPError as error:
             raise CliError(
                 f"The API at {self._who.api_url} does not answer ({type(error).__name__}): is it "
                 "running?",
                 UNREACHABLE,
             ) from None
+
+    def _understood(self, answer: httpx.Response) -> Json:
         problem = None if answer.is_success else problem_of(answer)
         try:
             found = parse_json(answer.content)
@@ -124,10 +144,23 @@ def api_path(template: str, **ids: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What became of many retries: how many were taken, and which refused, and why."""
+    """What became of many retries: how many were taken, and which were not, and why.
+
+    ``exit_code``: 0 when all were taken, 1 when one was refused, 2 when one was not answered.
+    """
 
     done: int = 0
-    refused: Mapping[str, str] = field(default_factory=dict)
+    refused: Mapping[str, CliError] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """The worst of all."""
+        return max((one.exit_code for one in self.refused.values()), default=0)
+
+    def told(self) -> str:
+        """The summary, and a line for each that was not retried."""
+        lines = [f"  {transfer_id}: {why}" for transfer_id, why in self.refused.items()]
+        return "\n".join([f"{self.done} retried, {len(self.refused)} refused.", *lines])
 
 
 def parked(client: OperatorClient, older_than: timedelta = timedelta(0)) -> list[Json]:
@@ -141,12 +174,12 @@ def retry_all(
     client: OperatorClient, transfers: Sequence[Json], reason: str, console: Console
 ) -> Sweep:
     """Retry them one after the other, under a bar that shows how far it is."""
-    done, refused = 0, {}
+    done, refused = 0, dict[str, CliError]()
     for one in track(transfers, description="Retrying", console=console):
         try:
             client.verb(one["id"], "retry", {"reason": reason})
         except CliError as refusal:
-            refused[one["id"]] = str(refusal)
+            refused[one["id"]] = refusal
         else:
             done += 1
     return Sweep(done, refused)

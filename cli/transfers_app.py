@@ -76,7 +76,10 @@ def retry(
     dry_run: DryRun = False,
     api_url: ApiUrl = "",
 ) -> None:
-    """Run the pending step now: of one transfer, or with --all of every parked one."""
+    """Run the pending step now: of one transfer, or with --all of every parked one.
+
+    Exit code: 0 when all were taken, 1 when one was refused, 2 when the API did not answer.
+    """
     if every == bool(transfer_id):
         raise CliError("Name one transfer, or say --all.")
     with operator_client(email, password, api_url) as client:
@@ -179,6 +182,6 @@ def _retry_all(
     if not yes and not typer.confirm(f"Retry these {len(found)}?"):
         raise CliError("Nothing was done.")
     swept = retry_all(client, found, reason, console)
-    typer.echo(f"{swept.done} retried, {len(swept.refused)} refused.")
-    for transfer_id, why in swept.refused.items():
-        typer.echo(f"  {transfer_id}: {why}")
+    typer.echo(swept.told())
+    if swept.exit_code:
+        raise typer.Exit(swept.exit_code)

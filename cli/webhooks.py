@@ -2,7 +2,8 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pymongo.errors import PyMongoError
@@ -14,6 +15,7 @@ from payflow.client.errors import EventInvalid
 from payflow.client.hooks import event_of
 from payflow.domain.errors import Trouble
 from payflow.domain.json_text import printable
+from payflow.domain.repair_ports import COMMAND_LINE, OperatorAct
 from payflow.domain.webhook_errors import WebhookSecretInvalid
 from payflow.settings import Settings
 from payflow.storage.factory import open_storage
@@ -66,27 +68,62 @@ async def rotate_keys() -> str:
     settings = settings_of_running_stack()
     try:
         async with asyncio.timeout(REACH_WITHIN_S):
-            count, key_id = await Calls().run(reseal(settings))
+            done = await Calls().run(reseal(settings))
     except SealUnusable as error:
-        raise CliError(
-            f"{error}: add its key to PAYFLOW_WEBHOOK_KEYS, after the new one."
-        ) from None
+        raise CliError(f"{error}.") from None
     except (Trouble, PyMongoError, OSError, TimeoutError):
         raise CliError(
             "The stack does not answer: is it running? `make up` starts it.", UNREACHABLE
         ) from None
-    return f"{count} endpoints re-encrypted; every secret is under the key {key_id}."
+    if done.failed:
+        lines = [f"  {endpoint_id}: {why}" for endpoint_id, why in done.failed.items()]
+        raise CliError(
+            "\n".join(
+                [
+                    f"{done.count} endpoints re-encrypted, {len(done.failed)} not; add their keys "
+                    "to PAYFLOW_WEBHOOK_KEYS, after the new one:",
+                    *lines,
+                ]
+            )
+        )
+    return f"{done.count} endpoints re-encrypted; every secret is under the key {done.key_id}."
 
 
-async def reseal(settings: Settings) -> tuple[int, str]:
-    """Encrypt what is not under the newest key under it; how many endpoints, and the key's id."""
+@dataclass(frozen=True, slots=True)
+class Resealed:
+    """How many endpoints were re-encrypted, under which key; which were not, and why."""
+
+    count: int
+    key_id: str
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+
+async def reseal(settings: Settings) -> Resealed:
+    """Encrypt what is not under the newest key under it, on record in the audit log.
+
+    An endpoint that cannot be decrypted keeps no other from being re-encrypted.
+    """
     sealer = load_sealer(settings)
     async with open_storage(settings) as storage:
-        endpoints = await storage.endpoints.sealed_otherwise(sealer.newest)
-        for endpoint in endpoints:
-            again = [sealer.seal_again(secret, endpoint.id) for secret in endpoint.secrets]
-            await storage.endpoints.set_secrets(endpoint.id, again, before=endpoint.secrets)
-    return len(endpoints), sealer.newest
+        act = OperatorAct(COMMAND_LINE, "rotate_webhook_keys", sealer.newest, "")
+        act_id = await storage.audit.begin(act)
+        count, failed = 0, dict[str, str]()
+        while endpoints := [
+            one
+            for one in await storage.endpoints.sealed_otherwise(sealer.newest)
+            if one.id not in failed
+        ]:
+            for endpoint in endpoints:
+                try:
+                    again = [sealer.seal_again(secret, endpoint.id) for secret in endpoint.secrets]
+                except SealUnusable as error:
+                    failed[endpoint.id] = str(error)
+                    continue
+                # one that was changed meanwhile is read again
+                before = endpoint.secrets
+                count += await storage.endpoints.set_secrets(endpoint.id, again, before=before)
+        await storage.audit.finish(act_id, "failed" if failed else "done")
+    return Resealed(count, sealer.newest, failed)
 
 
 def _headers(texts: Sequence[str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from datetime import datetime
 from payflow.domain.api_keys import ApiKey, ApiKeyLimitReached
 from payflow.domain.errors import NotFound
 from payflow.domain.ports import Page
+from payflow.domain.repair_ports import OperatorAct
 from payflow.domain.users import Principal
 
 
@@ -46,7 +47,9 @@ class KeysInMemory:
         own = [key for key in self.kept.values() if key.owner_id == viewer.user_id]
         return Page(sorted(own, key=lambda key: key.id, reverse=True)[:limit])
 
-    async def revoke(self, key_id: str, viewer: Principal, at: datetime) -> ApiKey:
+    async def revoke(
+        self, key_id: str, viewer: Principal, at: datetime, act: OperatorAct | None = None
+    ) -> ApiKey:
         key = await self.get(key_id, viewer)
         revoked = replace(key, revoked_at=key.revoked_at or at)
         self._replace(revoked)

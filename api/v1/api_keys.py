@@ -1,11 +1,13 @@
 """API keys: made, listed and revoked by the people whose programs show them."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import JSONResponse, Response
 
 from api.account_limits import API_KEYS
+from api.acts import OwnerOrOperator
 from api.dependencies import Limited, Viewer
 from api.json_body import JsonRoute
 from api.pages import id_after, page_object
@@ -19,7 +21,7 @@ from api.v1.api_key_schemas import (
     NewApiKeyAnswer,
     api_key_object,
 )
-from api.v1.schemas import PageQuery
+from api.v1.schemas import OptionalReason, PageQuery
 from payflow.domain.identifiers import Prefix
 
 router = APIRouter(prefix="/v1/api-keys", tags=["api keys"], route_class=JsonRoute)
@@ -68,10 +70,13 @@ async def read_key(key_id: ApiKeyId, viewer: Viewer, ask: Ask) -> JSONResponse:
     "/{key_id}",
     status_code=204,
     summary="Revoke an API key",
-    responses=documented(*USER, "api_key_not_found"),
+    responses=documented(*USER, "api_key_not_found", "validation_error"),
 )
-async def revoke_key(key_id: ApiKeyId, viewer: Viewer, ask: Ask) -> Response:
+async def revoke_key(
+    key_id: ApiKeyId, caller: OwnerOrOperator, ask: Ask, query: Annotated[OptionalReason, Query()]
+) -> Response:
     """Let it open nothing any more, within seconds in every process; an operator revokes any."""
-    key = await ask.api_keys.revoke(key_id, viewer, ask.clock.now())
+    work = partial(ask.api_keys.revoke, key_id, caller.principal, ask.clock.now())
+    key = await caller.writes("revoke_api_key", key_id, query.reason, work)
     ask.admission.forget(key.owner_id)
     return Response(status_code=204)

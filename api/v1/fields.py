@@ -3,35 +3,27 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from email_validator import EmailNotValidError, validate_email
 from fastapi import Path
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from payflow.domain.credentials import (
+    EMAIL_LENGTH,
+    NAME_LENGTH,
+    PASSWORD_LENGTHS,
+    new_name,
+    new_password,
+    normalized_email,
+    without_control,
+)
 from payflow.domain.money import MAX_AMOUNT_MINOR, is_currency
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)  # where the times in our ids begin
-
-
-def _without_control(text: str) -> str:
-    if any(character < " " or "\x7f" <= character <= "\x9f" for character in text):
-        raise ValueError("must not contain control characters")
-    return text
 
 
 def _currency(code: str) -> str:
     if not is_currency(code):
         raise ValueError("must be an ISO 4217 currency code such as USD")
     return code
-
-
-def _email(address: str) -> str:
-    try:
-        checked = validate_email(
-            address, check_deliverability=False, strict=True, test_environment=True
-        )
-    except EmailNotValidError as error:
-        raise ValueError(str(error)) from None
-    return checked.normalized.lower()
 
 
 def _rfc3339(value: object) -> object:
@@ -51,7 +43,8 @@ def _since_1970(moment: datetime) -> datetime:
     return at
 
 
-_Clean = AfterValidator(_without_control)
+_Clean = AfterValidator(without_control)
+_SHORTEST, _LONGEST = PASSWORD_LENGTHS
 _CLEAN = {"pattern": r"^[^\x00-\x1f\x7f-\x9f]*$"}  # the same, for the documentation
 
 Amount = Annotated[
@@ -70,12 +63,22 @@ Currency = Annotated[
 ]
 Email = Annotated[
     str,
-    Field(min_length=3, max_length=254, json_schema_extra={"format": "email"}),
-    AfterValidator(_email),
+    Field(min_length=3, max_length=EMAIL_LENGTH, json_schema_extra={"format": "email"}),
+    AfterValidator(normalized_email),
 ]
-NewPassword = Annotated[str, Field(min_length=8, max_length=128, json_schema_extra=_CLEAN), _Clean]
-Password = Annotated[str, Field(min_length=1, max_length=128, json_schema_extra=_CLEAN), _Clean]
-Name = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra=_CLEAN), _Clean]
+NewPassword = Annotated[
+    str,
+    Field(min_length=_SHORTEST, max_length=_LONGEST, json_schema_extra=_CLEAN),
+    AfterValidator(new_password),
+]
+Password = Annotated[
+    str, Field(min_length=1, max_length=_LONGEST, json_schema_extra=_CLEAN), _Clean
+]
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=NAME_LENGTH, json_schema_extra=_CLEAN),
+    AfterValidator(new_name),
+]
 Phone = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{6,14}$", description="E.164.")]
 Reason = Annotated[
     str,

@@ -1,9 +1,11 @@
 """Money in from the world and out to it: deposits and withdrawals."""
 
+from functools import partial
+
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
-from api.dependencies import MoneyMover
+from api.acts import MovingMoney, OperatorAtWork
 from api.idempotency import PARAMETER, Claim
 from api.json_body import JsonRoute
 from api.parts import Ask, Parts
@@ -13,7 +15,6 @@ from api.v1.fields import WalletId
 from api.v1.schemas import NewMovement
 from payflow.domain.movements import MovementKind
 from payflow.domain.ports import IdempotencyClaim, MovementOrder
-from payflow.domain.users import Principal
 
 router = APIRouter(prefix="/v1/wallets", tags=["wallets"], route_class=JsonRoute)
 
@@ -37,10 +38,10 @@ _MOVEMENT = (
     openapi_extra={"parameters": [PARAMETER]},
 )
 async def deposit(
-    wallet_id: WalletId, body: NewMovement, mover: MoneyMover, claim: Claim, ask: Ask
+    wallet_id: WalletId, body: NewMovement, mover: MovingMoney, claim: Claim, ask: Ask
 ) -> JSONResponse:
     """Bring money in, at once. Operators; in dev and test the owner too."""
-    return await _move(ask, body.order(MovementKind.DEPOSIT, wallet_id), claim, mover)
+    return await _move(ask, body.order(MovementKind.DEPOSIT, wallet_id), claim, mover, body.reason)
 
 
 @router.post(
@@ -52,15 +53,22 @@ async def deposit(
     openapi_extra={"parameters": [PARAMETER]},
 )
 async def withdraw(
-    wallet_id: WalletId, body: NewMovement, mover: MoneyMover, claim: Claim, ask: Ask
+    wallet_id: WalletId, body: NewMovement, mover: MovingMoney, claim: Claim, ask: Ask
 ) -> JSONResponse:
     """Take money out, at once. Operators; in dev and test the owner too."""
-    return await _move(ask, body.order(MovementKind.WITHDRAWAL, wallet_id), claim, mover)
+    return await _move(
+        ask, body.order(MovementKind.WITHDRAWAL, wallet_id), claim, mover, body.reason
+    )
 
 
 async def _move(
-    ask: Parts, order: MovementOrder, claim: IdempotencyClaim, mover: Principal
+    ask: Parts,
+    order: MovementOrder,
+    claim: IdempotencyClaim,
+    mover: OperatorAtWork,
+    reason: str | None,
 ) -> JSONResponse:
-    written = await ask.wallets.move(order, claim, mover)
+    work = partial(ask.wallets.move, order, claim, mover.principal)
+    written = await mover.writes(order.kind.value, order.wallet_id, reason, work)
     headers = {"Idempotent-Replayed": "true"} if written.replayed else None
     return answer(movement_object(written.thing), 201, headers)

@@ -34,6 +34,9 @@ from payflow.domain.ports import MovementOrder, TransferFilter, TransferOrder
 from payflow.domain.simulation import FaultPhase, FaultRule, FaultType, Simulation
 from payflow.domain.transfers import TransferStatus
 
+OperatorsReason = Annotated[
+    Reason | None, Field(description="Why an operator does this; kept in the audit log.")
+]
 EventTypes = Annotated[
     list[EventType],
     Field(max_length=len(EventType), description="Only events of these types. Default: all."),
@@ -121,6 +124,7 @@ class NewMovement(Body):
     amount: Amount
     currency: Currency
     reference: Reference | None = None
+    reason: OperatorsReason = None
 
     def order(self, kind: MovementKind, wallet_id: str) -> MovementOrder:
         """The movement in the domain's words."""
@@ -186,7 +190,7 @@ class OptionalReason(Body):
 
     model_config = _example(examples.REASON)
 
-    reason: Reason | None = None
+    reason: OperatorsReason = None
 
 
 class Rule(Body):
@@ -221,6 +225,7 @@ class Rules(Body):
 
     enabled: Annotated[bool, Field(strict=True)]
     rules: Annotated[list[Rule], Field(max_length=100)]
+    reason: OperatorsReason = None
 
     def simulation(self) -> Simulation:
         """The rules in the domain's words."""

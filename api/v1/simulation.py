@@ -1,14 +1,20 @@
 """Fault rehearsal: rules that make steps fail on purpose. Not there in production."""
 
-from fastapi import APIRouter
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response
 
+from api.acts import Acting
 from api.dependencies import Operator
 from api.json_body import JsonRoute
 from api.parts import Ask
 from api.problems import BODY, OPERATOR, documented
 from api.v1.answers import SimulationAnswer, answer, simulation_object
-from api.v1.schemas import Rules
+from api.v1.schemas import OptionalReason, Rules
+
+SUBJECT = "fault_rules"  # of the lines in the audit log: there is one set of rules
 
 router = APIRouter(prefix="/v1/simulation", tags=["simulation"], route_class=JsonRoute)
 
@@ -19,10 +25,11 @@ router = APIRouter(prefix="/v1/simulation", tags=["simulation"], route_class=Jso
     summary="Set the fault rules",
     responses=documented(*OPERATOR, *BODY),
 )
-async def put_simulation(body: Rules, operator: Operator, ask: Ask) -> JSONResponse:  # noqa: ARG001
+async def put_simulation(body: Rules, operator: Acting, ask: Ask) -> JSONResponse:
     """Replace the rules; every process follows them from the next attempt on."""
     simulation = body.simulation()
-    await ask.rehearsal.put(simulation)
+    work = partial(ask.rehearsal.put, simulation)
+    await operator.writes("set_fault_rules", SUBJECT, body.reason, work)
     return answer(simulation_object(simulation))
 
 
@@ -38,9 +45,14 @@ async def read_simulation(operator: Operator, ask: Ask) -> JSONResponse:  # noqa
 
 
 @router.delete(
-    "", status_code=204, summary="Clear the fault rules", responses=documented(*OPERATOR)
+    "",
+    status_code=204,
+    summary="Clear the fault rules",
+    responses=documented(*OPERATOR, "validation_error"),
 )
-async def clear_simulation(operator: Operator, ask: Ask) -> Response:  # noqa: ARG001
+async def clear_simulation(
+    operator: Acting, ask: Ask, query: Annotated[OptionalReason, Query()]
+) -> Response:
     """Remove all rules."""
-    await ask.rehearsal.clear()
+    await operator.writes("clear_fault_rules", SUBJECT, query.reason, ask.rehearsal.clear)
     return Response(status_code=204)

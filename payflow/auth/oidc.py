@@ -12,11 +12,11 @@ import httpx
 from authlib.oauth2.client import OAuth2Client
 from authlib.oidc.core import CodeIDToken
 from authlib.oidc.discovery import get_well_known_url
-from email_validator import EmailNotValidError, validate_email
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from payflow.domain.credentials import normalized_email
 from payflow.domain.json_text import parse_json
 from payflow.domain.ports import Clock
 from payflow.domain.sign_on import (
@@ -229,8 +229,8 @@ def _verified_email(claims: dict[str, Any]) -> str | None:
     if claims.get("email_verified") is not True or not isinstance(email, str):
         return None
     try:
-        return validate_email(email, check_deliverability=False).normalized.lower()
-    except EmailNotValidError:
+        return normalized_email(email)
+    except ValueError:
         return None
 
 

@@ -1,7 +1,7 @@
 """Operators sign in with a provider: sent there, taken back once, known by issuer and subject."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
 
@@ -113,33 +113,36 @@ class SignOn:
         known = await self._sign_ons.user_of(identity)
         reason = f"single sign-on at {identity.issuer} as {identity.subject}"
         who = known or identity.key
-        act_id = await self._audit.begin(OperatorAct(who, VERB, who, reason, request_id))
+        act = OperatorAct(who, VERB, who, reason, request_id)
+        act_id = await self._audit.begin(act)
         try:
-            user = await self._account(identity, known)
+            user = await self._account(identity, known, act)
         except PayflowError as refused:
             await self._audit.finish(act_id, refused.code)
             raise
         await self._audit.finish(act_id, "done")
         return user
 
-    async def _account(self, identity: Identity, known: str | None) -> User:
+    async def _account(self, identity: Identity, known: str | None, act: OperatorAct) -> User:
+        """Their account as the provider says; a changed role is a line of its own."""
         if not identity.is_operator:
             if known is not None:
-                await self._sign_ons.set_role(known, Role.USER)
+                await self._accounts.set_role(known, Role.USER, replace(act, verb="demote"))
                 await self._sessions.end_all(known)
             raise SignOnNotOperator
         user = (
-            await self._first_time(identity) if known is None else await self._accounts.get(known)
+            await self._first_time(identity, act)
+            if known is None
+            else await self._accounts.get(known)
         )
         if not user.active:
             raise AccountDeactivated
         if known is None:
             await self._sign_ons.link(identity, user.id, self._clock.now())
-        if user.role is not Role.OPERATOR:
-            await self._sign_ons.set_role(user.id, Role.OPERATOR)
-        return await self._accounts.get(user.id)
+        promote = replace(act, verb="promote")
+        return await self._accounts.set_role(user.id, Role.OPERATOR, promote)
 
-    async def _first_time(self, identity: Identity) -> User:
+    async def _first_time(self, identity: Identity, act: OperatorAct) -> User:
         """A new account, or the operator of that verified address.
 
         Whoever registered an address was never asked to prove it: such an account is nobody's
@@ -151,7 +154,10 @@ class SignOn:
         if user is None:
             nobodys = await hash_password(secrets.token_urlsafe(_BYTES))
             return await self._accounts.create_operator(
-                email=identity.email, password_hash=nobodys, name=identity.name
+                email=identity.email,
+                password_hash=nobodys,
+                name=identity.name,
+                act=replace(act, verb="create_operator"),
             )
         if user.role is not Role.OPERATOR:
             raise EmailTaken

@@ -18,6 +18,7 @@ from typing import Protocol
 
 from payflow.domain.errors import AuthenticationFailed, Conflict, PayflowError, Refused
 from payflow.domain.ports import Page
+from payflow.domain.repair_ports import OperatorAct
 from payflow.domain.users import Principal
 
 
@@ -80,8 +81,13 @@ class ApiKeys(Protocol):
         """The viewer's own keys, revoked ones too, newest first."""
         ...
 
-    async def revoke(self, key_id: str, viewer: Principal, at: datetime) -> ApiKey:
-        """Let one's own key (an operator: any) open nothing any more; else ``NotFound``."""
+    async def revoke(
+        self, key_id: str, viewer: Principal, at: datetime, act: OperatorAct | None = None
+    ) -> ApiKey:
+        """Let one's own key (an operator: any) open nothing any more; else ``NotFound``.
+
+        One's own, and one that is revoked already, is no act of an operator.
+        """
         ...
 
 

@@ -13,10 +13,11 @@ from payflow.domain.batch_ledger import ItemsOrder
 from payflow.domain.ledger import LegRequest, StepAnswer
 from payflow.domain.money import Money
 from payflow.domain.movements import Movement, MovementKind
+from payflow.domain.repair_ports import OperatorAct
 from payflow.domain.repairs import RepairAnswer, RepairOrder
 from payflow.domain.simulation import Simulation
 from payflow.domain.transfers import Transfer, TransferStatus
-from payflow.domain.users import Principal, RefreshToken, User
+from payflow.domain.users import Principal, RefreshToken, Role, User
 from payflow.domain.wallets import Wallet, WalletStatus
 
 T = TypeVar("T")
@@ -233,7 +234,11 @@ class Wallets(Protocol):
         ...
 
     async def move(
-        self, order: MovementOrder, claim: IdempotencyClaim, viewer: Principal
+        self,
+        order: MovementOrder,
+        claim: IdempotencyClaim,
+        viewer: Principal,
+        act: OperatorAct | None = None,
     ) -> Written[Movement]:
         """Deposit or withdraw, at once: one leg, one transaction.
 
@@ -262,12 +267,14 @@ class Accounts(Protocol):
         """The user and a first wallet, in one transaction, or ``EmailTaken`` and nothing."""
         ...
 
-    async def create_operator(self, *, email: str, password_hash: str, name: str) -> User:
-        """An operator (no wallet), or ``EmailTaken``."""
+    async def create_operator(
+        self, *, email: str, password_hash: str, name: str, act: OperatorAct
+    ) -> User:
+        """An operator (no wallet), or ``EmailTaken``; the act's subject becomes their id."""
         ...
 
-    async def promote(self, email: str) -> User:
-        """Make the user of that address an operator, or ``NotFound``."""
+    async def set_role(self, user_id: str, role: Role, act: OperatorAct) -> User:
+        """Make the user an operator, or no longer one, or ``NotFound``; the same role is no act."""
         ...
 
     async def get(self, user_id: str) -> User:
@@ -330,11 +337,11 @@ class Rehearsal(Protocol):
         """The rules; none is ``Simulation()``."""
         ...
 
-    async def put(self, simulation: Simulation) -> None:
+    async def put(self, simulation: Simulation, act: OperatorAct | None = None) -> None:
         """Replace them."""
         ...
 
-    async def clear(self) -> None:
+    async def clear(self, act: OperatorAct | None = None) -> None:
         """Remove them."""
         ...
 

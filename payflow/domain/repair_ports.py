@@ -7,10 +7,17 @@ from typing import Protocol
 from payflow.domain.ledger import LegRequest
 from payflow.domain.repairs import Act, Begun, PlannedEntry, Resolve, Verb
 
+# The actor of what is done with `payflow` on the machine itself, where nobody signs in.
+COMMAND_LINE = "command_line"
+
 
 @dataclass(frozen=True, slots=True)
 class OperatorAct:
-    """What an operator sets out to do, to what, and why."""
+    """What an operator sets out to do, to what, and why.
+
+    A port that is given one writes its line in the transaction of the act itself, so that neither
+    is without the other.
+    """
 
     actor_id: str
     verb: str
@@ -28,6 +35,10 @@ class AuditLog(Protocol):
 
     async def finish(self, act_id: str, outcome: str) -> None:
         """Add what came of it, unless that is written already."""
+        ...
+
+    async def refused(self, act: OperatorAct, code: str) -> None:
+        """Write down that the act was refused: nothing was done."""
         ...
 
 

@@ -17,7 +17,6 @@ from hashlib import sha256
 from typing import Protocol
 
 from payflow.domain.errors import AuthenticationFailed, PayflowError, Trouble
-from payflow.domain.users import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +67,6 @@ class SignOns(Protocol):
 
     async def link(self, identity: Identity, user_id: str, now: datetime) -> None:
         """From now on the identity is this user; the first link stays."""
-        ...
-
-    async def set_role(self, user_id: str, role: Role) -> None:
-        """What the user may do from now on."""
         ...
 
 

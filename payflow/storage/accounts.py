@@ -1,5 +1,6 @@
 """People and their password hashes, in ``users``."""
 
+from dataclasses import replace
 from typing import Any
 
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -9,8 +10,10 @@ from payflow.domain.errors import EmailTaken, NotFound
 from payflow.domain.identifiers import Prefix
 from payflow.domain.observing import UNOBSERVED, Observer, WalletAct
 from payflow.domain.ports import Clock, NewUser
+from payflow.domain.repair_ports import OperatorAct
 from payflow.domain.users import Role, User
 from payflow.domain.wallets import Wallet
+from payflow.storage.audit import MongoAuditLog
 from payflow.storage.documents import UserDocument, WalletDocument
 from payflow.storage.identity import new_id
 from payflow.storage.mapping import from_wallet
@@ -22,8 +25,11 @@ from payflow.storage.webhook_documents import WebhookEndpointDocument
 class MongoAccounts:
     """The ``Accounts`` port over the Beanie documents."""
 
-    def __init__(self, client: Client, clock: Clock, observer: Observer = UNOBSERVED) -> None:
+    def __init__(
+        self, client: Client, clock: Clock, audit: MongoAuditLog, observer: Observer = UNOBSERVED
+    ) -> None:
         self._client = client
+        self._audit = audit
         self._observer = observer
         self._clock = clock
 
@@ -53,7 +59,9 @@ class MongoAccounts:
         self._observer.wallet_changed(WalletAct.OPENED)
         return _user(user), wallet
 
-    async def create_operator(self, *, email: str, password_hash: str, name: str) -> User:
+    async def create_operator(
+        self, *, email: str, password_hash: str, name: str, act: OperatorAct
+    ) -> User:
         """An operator (no wallet), or ``EmailTaken``."""
         now = self._clock.now()
         user = UserDocument(
@@ -64,19 +72,30 @@ class MongoAccounts:
             password_hash=password_hash,
             created_at=now,
         )
+
+        async def write(session: AsyncClientSession) -> None:
+            await user.insert(session=session)
+            await self._audit.write(replace(act, subject_id=user.id), session)
+
         try:
-            with translated():
-                await user.insert()
+            await self._audit.in_transaction(act, write)
         except DuplicateKeyError:
             raise EmailTaken from None
         return _user(user)
 
-    async def promote(self, email: str) -> User:
-        """Make the user of that address an operator, or ``NotFound``."""
-        user = await self.find_by_email(email)
-        if user is None:
-            raise NotFound("user", email)
-        return await self._change(user.id, {"role": Role.OPERATOR.value})
+    async def set_role(self, user_id: str, role: Role, act: OperatorAct) -> User:
+        """Make the user an operator, or no longer one, or ``NotFound``."""
+
+        async def write(session: AsyncClientSession) -> None:
+            other = {"_id": user_id, "role": {"$ne": role.value}}
+            found = await UserDocument.get_pymongo_collection().update_one(
+                other, {"$set": {"role": role.value}}, session=session
+            )
+            if found.matched_count:
+                await self._audit.write(act, session)
+
+        await self._audit.in_transaction(act, write)
+        return await self.get(user_id)
 
     async def get(self, user_id: str) -> User:
         """The user, or ``NotFound``."""

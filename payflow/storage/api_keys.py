@@ -1,6 +1,7 @@
 """API keys by their SHA-256, in ``api_keys``."""
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,8 +12,10 @@ from payflow.domain.api_keys import ApiKey, ApiKeyLimitReached, Scope
 from payflow.domain.errors import NotFound, Trouble
 from payflow.domain.identifiers import Prefix
 from payflow.domain.ports import Page
+from payflow.domain.repair_ports import OperatorAct
 from payflow.domain.users import Principal
 from payflow.storage.access_documents import ApiKeyDocument
+from payflow.storage.audit import MongoAuditLog
 from payflow.storage.documents import UserDocument
 from payflow.storage.identity import new_id
 from payflow.storage.pages import page_of
@@ -25,8 +28,9 @@ NOTED_EVERY = timedelta(minutes=1)  # a write for each request would cost more t
 class MongoApiKeys:
     """The ``ApiKeys`` port over the Beanie documents."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, audit: MongoAuditLog) -> None:
         self._client = client
+        self._audit = audit
 
     def new_id(self, at: datetime) -> str:
         """A fresh id for a key made at that moment."""
@@ -81,15 +85,26 @@ class MongoApiKeys:
             documents = await cursor.to_list()
         return page_of([_key(fields) for fields in documents], limit, lambda key: key.id)
 
-    async def revoke(self, key_id: str, viewer: Principal, at: datetime) -> ApiKey:
+    async def revoke(
+        self, key_id: str, viewer: Principal, at: datetime, act: OperatorAct | None = None
+    ) -> ApiKey:
         """Let it open nothing any more; the first revocation's moment stays."""
-        with translated():
-            fields = await self._kept.find_one_and_update(
-                visible_to(viewer, key_id),
-                [{"$set": {"revoked_at": {"$ifNull": ["$revoked_at", at]}}}],
-                return_document=ReturnDocument.AFTER,
+
+        async def work(session: AsyncClientSession) -> ApiKey:
+            before = _found(
+                await self._kept.find_one_and_update(
+                    visible_to(viewer, key_id),
+                    [{"$set": {"revoked_at": {"$ifNull": ["$revoked_at", at]}}}],
+                    return_document=ReturnDocument.BEFORE,
+                    session=session,
+                ),
+                key_id,
             )
-        return _found(fields, key_id)
+            if act and before.revoked_at is None and before.owner_id != viewer.user_id:
+                await self._audit.write(act, session)
+            return replace(before, revoked_at=before.revoked_at or at)
+
+        return await self._audit.in_transaction(act, work)
 
     @property
     def _kept(self) -> Collection:

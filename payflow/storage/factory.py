@@ -146,7 +146,8 @@ async def open_storage(
         collections = BooksCollections.of(client, settings.mongo_database)
         feed_kept = FeedCollections.of(client, settings.mongo_database)
         bus = EventBus(redis, settings.mongo_database, settings.event_bus_length)
-        rehearsal = calls.wrap(MongoRehearsal())
+        audit = MongoAuditLog(client, settings.mongo_database, clock)
+        rehearsal = calls.wrap(MongoRehearsal(audit))
         memory = Memory.of(collections)
         reads = BlockedReads(client, lambda: open_client(settings))
         probes: tuple[Probe, ...] = (calls.wrap(MongoProbe(client, reads)), RedisProbe(redis))
@@ -161,9 +162,9 @@ async def open_storage(
             books = NotingBooks(_books(calls.wrap(engine), points, rehearsed), attempt_log, clock)
             storage = Storage(
                 access=MongoAccessRecords(),
-                accounts=MongoAccounts(client, clock, observer),
-                api_keys=MongoApiKeys(client),
-                audit=MongoAuditLog(client, settings.mongo_database, clock),
+                accounts=MongoAccounts(client, clock, audit, observer),
+                api_keys=MongoApiKeys(client, audit),
+                audit=audit,
                 batch_work=MongoBatchWork(collections),
                 batches=_batches(points, settings)(collections, clock, books, door, observer),
                 books=books,
@@ -187,7 +188,7 @@ async def open_storage(
                 timelines=MongoTimelines(client, settings.mongo_database, clock),
                 transfers=_transfers(points)(collections, clock, bell, door, memory, observer),
                 untrusted_proxies=UntrustedProxies(redis, settings.mongo_database),
-                wallets=_wallets(settings)(collections, clock, memory, observer),
+                wallets=_wallets(settings)(collections, clock, memory, audit, observer),
             )
             yield _uncancelled(storage, calls)
 

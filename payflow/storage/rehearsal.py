@@ -2,8 +2,12 @@
 
 from typing import Any
 
+from pymongo.asynchronous.client_session import AsyncClientSession
+
 from payflow.domain.ledger import Leg
+from payflow.domain.repair_ports import OperatorAct
 from payflow.domain.simulation import FaultPhase, FaultRule, FaultType, Simulation
+from payflow.storage.audit import MongoAuditLog
 from payflow.storage.documents import SimulationDocument
 from payflow.storage.transactions import translated
 
@@ -12,6 +16,9 @@ _ID = "current"
 
 class MongoRehearsal:
     """The ``Rehearsal`` port over the Beanie documents."""
+
+    def __init__(self, audit: MongoAuditLog) -> None:
+        self._audit = audit
 
     async def get(self) -> Simulation:
         """The rules; none is ``Simulation()``."""
@@ -22,21 +29,31 @@ class MongoRehearsal:
             return Simulation()
         return Simulation(found["enabled"], tuple(_rule(fields) for fields in found["rules"]))
 
-    async def put(self, simulation: Simulation) -> None:
+    async def put(self, simulation: Simulation, act: OperatorAct | None = None) -> None:
         """Replace them, all at once."""
         fields = {
             "enabled": simulation.enabled,
             "rules": [_fields(rule) for rule in simulation.rules],
         }
-        with translated():
-            await SimulationDocument.get_pymongo_collection().replace_one(
-                {"_id": _ID}, fields, upsert=True
-            )
 
-    async def clear(self) -> None:
+        async def work(session: AsyncClientSession) -> None:
+            rules = SimulationDocument.get_pymongo_collection()
+            await rules.replace_one({"_id": _ID}, fields, upsert=True, session=session)
+            if act is not None:
+                await self._audit.write(act, session)
+
+        await self._audit.in_transaction(act, work)
+
+    async def clear(self, act: OperatorAct | None = None) -> None:
         """Remove them."""
-        with translated():
-            await SimulationDocument.get_pymongo_collection().delete_one({"_id": _ID})
+
+        async def work(session: AsyncClientSession) -> None:
+            rules = SimulationDocument.get_pymongo_collection()
+            await rules.delete_one({"_id": _ID}, session=session)
+            if act is not None:
+                await self._audit.write(act, session)
+
+        await self._audit.in_transaction(act, work)
 
 
 def _fields(rule: FaultRule) -> dict[str, Any]:

@@ -5,12 +5,14 @@ came through Temporal without the API's proof is the act of ``temporal``: the op
 kept as ``claimed_operator``, and its id has the transfer's in front, so it never is another's.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from pymongo.asynchronous.client_session import AsyncClientSession
 
+from payflow.domain.credentials import normalized_email
 from payflow.domain.errors import Conflict, NotFound
 from payflow.domain.ledger import Leg, LegRequest
 from payflow.domain.ports import Clock, Origin
@@ -145,7 +147,9 @@ class MongoRepairs:
 
     async def _operator(self, named: str, session: AsyncClientSession) -> str:
         """Who this is, so that one operator under two names does not make two."""
-        which = {"$or": [{"_id": named}, {"email": named.strip().lower()}]}
+        which: dict[str, Any] = {"_id": named}
+        with suppress(ValueError):
+            which = {"email": normalized_email(named.strip())}
         found = await self._books.users.find_one({**which, **_AN_OPERATOR}, session=session)
         if found is None:
             raise OperatorUnknown(named)

@@ -7,7 +7,6 @@ from pymongo import ASCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
 from payflow.domain.sign_on import Identity, Visit
-from payflow.domain.users import Role
 from payflow.storage.stored import StoredDocument
 from payflow.storage.transactions import Client, translated
 
@@ -49,7 +48,6 @@ class MongoSignOns:
     def __init__(self, client: Client, database: str) -> None:
         self._visits = client[database][SignOnVisitDocument.Settings.name]
         self._links = client[database][SignOnLinkDocument.Settings.name]
-        self._users = client[database]["users"]
 
     async def depart(self, visit: Visit) -> None:
         """Keep the visit; MongoDB removes it after its time."""
@@ -95,8 +93,3 @@ class MongoSignOns:
                 await self._links.insert_one(line)
         except DuplicateKeyError:
             return
-
-    async def set_role(self, user_id: str, role: Role) -> None:
-        """Write the user's role."""
-        with translated():
-            await self._users.update_one({"_id": user_id}, {"$set": {"role": role.value}})

@@ -18,9 +18,11 @@ from payflow.domain.ports import (
     WalletEntry,
     Written,
 )
+from payflow.domain.repair_ports import OperatorAct
 from payflow.domain.transfers import TransferStatus
 from payflow.domain.users import Principal
 from payflow.domain.wallets import Wallet, WalletStatus, closed, frozen, unfrozen
+from payflow.storage.audit import MongoAuditLog
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.claims import find_claimed
 from payflow.storage.drawing import Purse
@@ -71,11 +73,13 @@ class MongoWallets:
         books: BooksCollections,
         clock: Clock,
         memory: Memory,
+        audit: MongoAuditLog,
         observer: Observer = UNOBSERVED,
         *,
         most: int = MAX_WALLETS,
     ) -> None:
         self._books = books
+        self._audit = audit
         self._recent = memory.wallets
         self._purses = memory.purses
         self._observer = observer
@@ -147,9 +151,16 @@ class MongoWallets:
         return wallet
 
     async def move(
-        self, order: MovementOrder, claim: IdempotencyClaim, viewer: Principal
+        self,
+        order: MovementOrder,
+        claim: IdempotencyClaim,
+        viewer: Principal,
+        act: OperatorAct | None = None,
     ) -> Written[Movement]:
-        """Deposit or withdraw, in one transaction around one journal document."""
+        """Deposit or withdraw, in one transaction around one journal document.
+
+        An operator's has its line in the audit log in the same one; a replay is no act.
+        """
         with translated():
             if winner := await find_claimed(self._books.journal, claim):
                 return Written(to_movement(winner), replayed=True)
@@ -163,7 +174,7 @@ class MongoWallets:
             reference=order.reference,
         )
         try:
-            written, wallet = await self._write(movement, claim, viewer)
+            written, wallet = await self._write(movement, claim, viewer, act)
         except DuplicateKeyError:
             with translated():
                 if winner := await find_claimed(self._books.journal, claim):
@@ -174,7 +185,11 @@ class MongoWallets:
         return Written(written, replayed=False)
 
     async def _write(
-        self, movement: Movement, claim: IdempotencyClaim, viewer: Principal
+        self,
+        movement: Movement,
+        claim: IdempotencyClaim,
+        viewer: Principal,
+        act: OperatorAct | None,
     ) -> tuple[Movement, Wallet]:
         """The movement as it is in the books, and the wallet as it left it."""
 
@@ -197,9 +212,11 @@ class MongoWallets:
                 event_id=new_id(Prefix.EVENT),
             )
             await self._books.journal.insert_one(document, session=session)
+            if act is not None:
+                await self._audit.write(act, session)
             return to_movement(document), after
 
-        return await in_transaction(self._books.client, work)
+        return await self._audit.in_transaction(act, work)
 
     async def _with_status(
         self, wallet: Wallet, status: WalletStatus, session: AsyncClientSession

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from cli.operators import create_operator
+from cli.operators import NewOperator, create_operator
 from cli.ports import TRUST_NOBODY
 from cli.stack import EmbeddedStack
 from payflow.settings import Settings
@@ -43,6 +43,6 @@ async def new_operator(stack: EmbeddedStack, bank: Bank, email: str = "") -> Per
     """An operator who is signed in."""
     settings = Settings(mongo_url=stack.addresses.mongo_url, redis_url=stack.addresses.redis_url)
     email = email or new_email("operator")
-    made = await create_operator(settings, email=email, password=PASSWORD, name="Operator")
+    made = await create_operator(settings, NewOperator(email, PASSWORD))
     login = await bank.ask("POST", "/v1/auth/login", body={"email": email, "password": PASSWORD})
     return Person(made.id, login.json()["access_token"])

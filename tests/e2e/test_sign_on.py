@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from api.app import create_app
 from cli.stack import EmbeddedStack
 from payflow.domain.ports import Sagas
+from payflow.domain.repair_ports import OperatorAct
 from payflow.settings import Environment, Settings
 from payflow.storage.audit_verification import verify_audit
 from payflow.storage.connection import open_client
@@ -23,6 +24,7 @@ from tests.e2e.provider import CLIENT_ID, CLIENT_SECRET, Json, Provider, providi
 
 LOGIN, CALLBACK, ME = "/v1/auth/oidc/login", "/v1/auth/oidc/callback", "/v1/auth/me"
 DATABASE = "payflow_sign_on"
+ACT = OperatorAct("a test", "create_operator", "", "")
 NONE: Any = None
 
 
@@ -259,7 +261,9 @@ async def test_an_address_opens_an_account_only_when_both_sides_know_whose_it_is
         answer = await door.sign_in("grace", email=unverified, email_verified=verified)
         refused(answer, 403, "sso_email_unverified")
     refused(await door.sign_in("grace", email="nonsense"), 403, "sso_email_unverified")
-    made = await door.storage.accounts.create_operator(email=own, password_hash="x", name="Grace")
+    made = await door.storage.accounts.create_operator(
+        email=own, password_hash="x", name="Grace", act=ACT
+    )
     assert (await door.me(await door.sign_in("grace", email=own)))["id"] == made.id
 
 
@@ -292,11 +296,24 @@ async def test_without_the_provider_the_answer_is_503_and_soon(door: Door) -> No
 async def test_who_came_is_on_record_and_the_record_is_sealed(door: Door) -> None:
     email = new_email("judy")
     await door.sign_in("judy", email=email, groups=[])
+    made = await door.me(await door.sign_in("judy", email=email))
+    await door.sign_in("judy", email=email)  # the same role again is no act
+    await door.sign_in("judy", email=email, groups=[])
     await door.sign_in("judy", email=email)
     async with open_client(door.settings) as client:
         lines = client[DATABASE]["audit"].find({"reason": {"$regex": "as judy$"}}).sort("_id", 1)
-        assert [(line["verb"], line["outcome"]) async for line in lines] == [
-            ("sign_in", "sso_not_operator"),
-            ("sign_in", "done"),
-        ]
+        told = [(line["verb"], line["outcome"], line["subject_id"]) async for line in lines]
+        nobody = told[0][2]
+        assert sorted(told) == sorted(
+            [
+                ("sign_in", "sso_not_operator", nobody),
+                ("sign_in", "done", nobody),
+                ("create_operator", "done", made["id"]),
+                ("sign_in", "done", made["id"]),
+                ("sign_in", "sso_not_operator", made["id"]),
+                ("demote", "done", made["id"]),
+                ("sign_in", "done", made["id"]),
+                ("promote", "done", made["id"]),
+            ]
+        )
         assert (await verify_audit(client, DATABASE)).findings == []

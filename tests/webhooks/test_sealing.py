@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from cli.stack import EmbeddedStack
-from cli.webhooks import reseal
+from cli.webhooks import Resealed, reseal
 from payflow.domain.users import Principal
 from payflow.settings import Environment, Settings
 from payflow.webhooks.sealing import KEY_FILE, Sealer, SealUnusable, load_sealer
@@ -99,8 +99,8 @@ async def test_all_secrets_move_to_the_newest_key(pair: EmbeddedStack, owner: Pr
             endpoint, secret = await post.endpoint(owner, shop.url)
             await post.subscriptions.rotate(endpoint.id, owner, None)
         async with post_of(pair, **both) as post:
-            assert await reseal(post.settings) == (1, "new")
-            assert await reseal(post.settings) == (0, "new")
+            assert await reseal(post.settings) == Resealed(1, "new")
+            assert await reseal(post.settings) == Resealed(0, "new")
         async with post_of(pair, **after) as post:
             await post.dispatch.schedule([event([owner.user_id])])
             await post.delivered(endpoint, owner)
