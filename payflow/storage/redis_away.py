@@ -4,5 +4,6 @@ from redis.exceptions import RedisError
 
 # RuntimeError is uvloop's word for a connection that was reset while it lay in the pool ("the
 # handler is closed"), where asyncio's own loop raises ConnectionResetError. The client drops the
-# connection whatever is raised, so the next question opens another.
-REDIS_AWAY = (RedisError, OSError, TimeoutError, RuntimeError)
+# connection whatever is raised, so the next question opens another. AttributeError is what asyncio
+# of Python 3.13 raises in `writelines` on such a connection: its transport has no loop any more.
+REDIS_AWAY = (RedisError, OSError, TimeoutError, RuntimeError, AttributeError)
