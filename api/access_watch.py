@@ -5,8 +5,7 @@ seconds: one check for all open requests of the process, however many there are.
 """
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Self
 
 from loguru import logger
 
@@ -19,12 +18,20 @@ CHECK_EVERY_S = 2.0
 
 
 class OpenRequest:
-    """A stream or a wait whose caller is checked for as long as it is open."""
+    """A stream or a wait whose caller is checked until the block is left."""
 
-    def __init__(self, visitor: Visitor) -> None:
+    def __init__(self, visitor: Visitor, watch: "AccessWatch") -> None:
         self.visitor = visitor
         self.refusal: PayflowError | None = None
+        self._watch = watch
         self._refused = asyncio.Event()
+
+    def __enter__(self) -> Self:
+        self._watch.add(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._watch.discard(self)
 
     @property
     def is_refused(self) -> bool:
@@ -60,19 +67,22 @@ class AccessWatch:
         if visitor in refusals:
             raise refusals[visitor]
 
-    @contextmanager
-    def watching(self, visitor: Visitor) -> Iterator[OpenRequest]:
-        """Check the visitor until the block is left."""
-        request = OpenRequest(visitor)
+    def watching(self, visitor: Visitor) -> OpenRequest:
+        """A block in which the visitor is checked."""
+        return OpenRequest(visitor, self)
+
+    def add(self, request: OpenRequest) -> None:
+        """Check the request's visitor from now on."""
         self._open.add(request)
         if self._checking is None or self._checking.done():
             self._checking = asyncio.create_task(self._check_all())
-        try:
-            yield request
-        finally:
-            self._open.discard(request)
+
+    def discard(self, request: OpenRequest) -> None:
+        """Check it no more."""
+        self._open.discard(request)
 
     async def _check_all(self) -> None:
+        is_warned = False
         while self._open:  # the task ends by itself: a cancellation could reach the driver
             await asyncio.sleep(CHECK_EVERY_S)
             for request in list(self._open):
@@ -80,8 +90,11 @@ class AccessWatch:
                     request.refuse(expired)
             try:
                 await self._check()
+                is_warned = False
             except Exception as error:  # what cannot be read now is read again in two seconds
-                logger.warning("open requests cannot be checked: {!r}", error)
+                if not is_warned:
+                    logger.warning("open requests cannot be checked: {!r}", error)
+                is_warned = True
 
     async def _check(self) -> None:
         requests = [one for one in self._open if not one.is_refused]

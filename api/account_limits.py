@@ -5,7 +5,7 @@ beside it. As every limit, they are a thousand times as wide in dev and test.
 """
 
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from payflow.domain.errors import ItemsRefused, RecipientNotFound
 from payflow.domain.limits import Quota, Quotas, RateLimited, Verdict
@@ -47,10 +47,9 @@ class AccountLimits:
         if in_force is not None:
             _check(await self._quotas.take(in_force, user_id))
 
-    @asynccontextmanager
-    async def recipients(
+    def recipients(
         self, payer_id: str, orders: Iterable[TransferOrder]
-    ) -> AsyncIterator[None]:
+    ) -> AbstractAsyncContextManager[None]:
         """Around the acceptance of some orders: count the addresses that turn out unknown.
 
         Once the quota is used up no order to an address is looked at, so known and unknown ones
@@ -59,11 +58,14 @@ class AccountLimits:
         Raises:
             RateLimited: before, or instead of telling which addresses are unknown.
         """
-        in_force = self._settings.in_force(UNKNOWN_RECIPIENTS)
         emails = [order.destination_email for order in orders]
-        if in_force is None or not any(emails):
-            yield
-            return
+        in_force = self._settings.in_force(UNKNOWN_RECIPIENTS) if any(emails) else None
+        return nullcontext() if in_force is None else self._counting(in_force, payer_id, emails)
+
+    @asynccontextmanager
+    async def _counting(
+        self, in_force: Quota, payer_id: str, emails: list[str | None]
+    ) -> AsyncIterator[None]:
         _check(await self._quotas.look(in_force, payer_id))
         try:
             yield

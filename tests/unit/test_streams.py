@@ -3,15 +3,15 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.errors import TooManyStreams
+from api.errors import TooManyOwnStreams, TooManyStreams
 from api.event_stream import event_text, start_text
-from api.streams import BUFFER, PAGE, Start, StreamClosed, Streams, TooSlow, Wanted
+from api.streams import BUFFER, FEWEST, PAGE, Start, StreamClosed, Streams, TooSlow, Wanted
 from cli.event_stream import Frame, frames_of
 from payflow.domain.event_ports import FeedEvent
 from tests.fakes_feed import InMemoryFeed, event
@@ -163,3 +163,23 @@ def test_no_text_of_an_event_is_a_line_of_its_own(text: str) -> None:
     start, frame = asyncio.run(read(wire))
     assert start == Frame(id="6")
     assert (frame.id, frame.event, json.loads(frame.data or "")) == ("7", body["type"], body)
+
+
+async def test_an_account_and_an_address_have_a_share_of_the_streams(feed: InMemoryFeed) -> None:
+    streams = Streams(feed, feed, at_most=40, heartbeat_s=30, life_s=30)
+    with ExitStack() as opened:
+        for number in range(FEWEST):
+            opened.enter_context(streams.admitted("usr_ALICE", f"203.0.113.{number}"))
+        with pytest.raises(TooManyOwnStreams, match="Your account"), streams.admitted("usr_ALICE"):
+            pass
+        for number in range(20):
+            opened.enter_context(streams.admitted(f"usr_{number}", "198.51.100.1"))
+        with (
+            pytest.raises(TooManyOwnStreams, match="Your address"),
+            streams.admitted("usr_BOB", "198.51.100.1"),
+        ):
+            pass
+        with streams.admitted("usr_BOB", "198.51.100.2"):
+            pass
+    with streams.admitted("usr_ALICE", "198.51.100.1"):
+        pass
