@@ -234,6 +234,7 @@ def _parts(
             at_most=settings.streams_max,
             heartbeat_s=settings.streams_heartbeat_s,
             life_s=settings.access_token_ttl_s,
+            observer=storage.observer,
         ),
         subscriptions=_subscriptions(settings, storage, couriers),
         timelines=Timelines(storage.timelines, histories, storage.clock),

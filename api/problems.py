@@ -228,6 +228,9 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "internal_error": Kind(
             500, "Internal error", "Something went wrong on our side; the request id finds it."
         ),
+        "document_unreadable": Kind(
+            500, "Stored data unreadable", "What is stored cannot be read; tell an operator."
+        ),
         "temporarily_unavailable": Kind(
             503, "Temporarily unavailable", "The service cannot answer for the moment."
         ),
@@ -258,6 +261,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
 ANYONE = ("temporarily_unavailable", "overloaded", "rate_limited", "internal_error")
 USER = (
     *ANYONE,
+    "document_unreadable",
     "authentication_required",
     "token_invalid",
     "token_expired",

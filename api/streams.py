@@ -11,11 +11,11 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from loguru import logger
-
 from api.errors import TooManyOwnStreams, TooManyStreams
 from payflow.domain.errors import PayflowError
 from payflow.domain.event_ports import Feed, FeedEvent, News
+from payflow.domain.observing import UNOBSERVED, Observer
+from payflow.observability.periodic import Failures
 
 PAGE = 200  # events a catch-up reads at once, about 400 kB
 BUFFER = 500  # events that may wait for one reader; who lets more wait is cut off
@@ -125,9 +125,17 @@ class _Listener:
 class Streams:
     """Admits streams, and lets one reader of the feed serve them all."""
 
-    def __init__(
-        self, feed: Feed, news: News, *, at_most: int, heartbeat_s: float, life_s: float
+    def __init__(  # two parts, three limits, and who is told
+        self,
+        feed: Feed,
+        news: News,
+        *,
+        at_most: int,
+        heartbeat_s: float,
+        life_s: float,
+        observer: Observer = UNOBSERVED,
     ) -> None:
+        self._observer = observer
         self._feed = feed
         self._news = news
         self._at_most = at_most
@@ -254,22 +262,19 @@ class Streams:
                 self._reader = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
-        warned = False
+        failures = Failures("streams", self._observer)
         while True:
             try:
                 events = await self._feed.after(self._position, user_id=None, limit=BUFFER)
-                warned = False
-            except PayflowError as error:
-                if not warned:
-                    warned = True
-                    logger.warning("streams: the feed cannot be read: {!r}", error)
+                for event in events:
+                    self._hand_out(event)
+                if not events:
+                    await self._news.wait(self._position, NEWS_S)
+                    await asyncio.sleep(SETTLE_S)
+                failures.over()
+            except Exception as error:  # the streams go on when it is over
+                failures.note(error)
                 await asyncio.sleep(AGAIN_S)
-                continue
-            for event in events:
-                self._hand_out(event)
-            if not events:
-                await self._news.wait(self._position, NEWS_S)
-                await asyncio.sleep(SETTLE_S)
 
     def _hand_out(self, event: FeedEvent) -> None:
         self._position = event.position

@@ -10,6 +10,7 @@ from payflow.domain.observing import Observer
 from payflow.observability.logs import configure_logs
 from payflow.observability.metrics import Metrics
 from payflow.observability.metrics_door import metrics_door
+from payflow.observability.periodic import run_periodically
 from payflow.observability.sdk_metrics import SdkMetrics
 from payflow.observability.traces import open_traces
 from payflow.settings import Environment, Settings
@@ -43,12 +44,10 @@ async def observed(settings: Settings, role: str) -> AsyncIterator[Observer]:
 
 @asynccontextmanager
 async def _drained(sdk: SdkMetrics) -> AsyncIterator[None]:
-    async def again() -> None:
-        while True:
-            await asyncio.sleep(DRAIN_EVERY_S)
-            sdk.drain()
+    async def drain() -> None:
+        sdk.drain()
 
-    draining = asyncio.create_task(again())
+    draining = asyncio.create_task(run_periodically("sdk metrics", drain, DRAIN_EVERY_S))
     try:
         yield
     finally:

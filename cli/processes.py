@@ -5,8 +5,9 @@ import gc
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,9 +19,12 @@ from cli.observed import observed
 from cli.standstill import standstill_told
 from payflow.auth.action_proofs import load_action_proofs
 from payflow.auth.statements import load_statement_keys
+from payflow.domain.observing import Observer
+from payflow.observability.periodic import Failures
 from payflow.proof.receipts import Receipts
 from payflow.settings import Settings
 from payflow.storage.factory import Storage, open_storage
+from payflow.webhooks.sealing import load_sealer
 from temporal.client import connect
 from temporal.couriers import TemporalCouriers
 from temporal.histories import TemporalHistories
@@ -42,6 +46,8 @@ from workers.webhooks import open_attempts, open_deliveries, webhook_worker
 
 T = TypeVar("T")
 
+START_AGAIN_S = 1.0  # a part that failed; what it needs takes as long to come back
+
 
 async def run_api(settings: Settings) -> None:
     """The HTTP door alone; sagas it starts are run by workers elsewhere."""
@@ -54,19 +60,12 @@ async def run_api(settings: Settings) -> None:
 async def run_worker(settings: Settings) -> None:
     """The stories and the steps."""
     async with _process(settings, "worker") as (storage, stop):
-        client = await unless_stopped(wait_for_temporal(settings, storage.observer), stop)
-        if client is None:
-            return
-        sagas = _sagas_over(client, settings, storage)
-        couriers = TemporalCouriers(sagas)
-        async with (
-            open_attempts(settings, storage, couriers) as attempts,
-            _transfers(client, settings, storage, sagas),
-            webhook_worker(client, attempts),
-            maintenance_worker(client, settings, storage),
-        ):
-            say_ready()
-            await stop.wait()
+        load_statement_keys(settings)
+        load_sealer(settings)
+        load_action_proofs(settings)
+        sagas = await _lazy_sagas(settings, storage)
+        work = partial(_work, settings, storage, sagas, stop, eager=False)
+        await kept_running("worker", work, stop, storage.observer)
 
 
 async def run_relay(settings: Settings) -> None:
@@ -75,10 +74,7 @@ async def run_relay(settings: Settings) -> None:
         sagas = await _lazy_sagas(settings, storage)
         say_ready()
         async with asyncio.TaskGroup() as group:
-            group.create_task(_sweep(settings, storage, sagas, stop))
-            group.create_task(_relay(settings, storage, sagas, stop))
-            group.create_task(_seal(storage, sagas, stop))
-            group.create_task(_seal_roots(settings, storage, stop))
+            _keep_moving(group, settings, storage, sagas, stop)
 
 
 async def run_serve(settings: Settings) -> None:
@@ -87,11 +83,34 @@ async def run_serve(settings: Settings) -> None:
         sagas = await _lazy_sagas(settings, storage)
         async with asyncio.TaskGroup() as group:
             group.create_task(_serve(settings, storage, sagas, stop))
-            group.create_task(_sweep(settings, storage, sagas, stop))
-            group.create_task(_relay(settings, storage, sagas, stop))
-            group.create_task(_seal(storage, sagas, stop))
-            group.create_task(_seal_roots(settings, storage, stop))
-            group.create_task(_work_beside_the_api(settings, storage, sagas, stop))
+            _keep_moving(group, settings, storage, sagas, stop)
+            work = partial(_work, settings, storage, sagas, stop, eager=True)
+            group.create_task(kept_running("worker", work, stop, storage.observer))
+
+
+def _keep_moving(
+    group: asyncio.TaskGroup,
+    settings: Settings,
+    storage: Storage,
+    sagas: TemporalSagas,
+    stop: asyncio.Event,
+) -> None:
+    """Start what a relay's process does; no part of it ends another, or the process.
+
+    Raises:
+        KeysUnusable, SealUnusable: the keys, given or in the data folder, are of no use.
+    """
+    load_statement_keys(settings)
+    load_sealer(settings)
+    load_action_proofs(settings)
+    parts: dict[str, Callable[[], Awaitable[None]]] = {
+        "sweep": partial(_sweep, settings, storage, sagas, stop),
+        "relay": partial(_relay, settings, storage, sagas, stop),
+        "sealer": partial(_seal, storage, sagas, stop),
+        "roots": partial(_seal_roots, settings, storage, stop),
+    }
+    for name, part in parts.items():
+        group.create_task(kept_running(name, part, stop, storage.observer))
 
 
 def say_ready() -> None:
@@ -181,7 +200,13 @@ async def _sweep(
     settings: Settings, storage: Storage, sagas: TemporalSagas, stop: asyncio.Event
 ) -> None:
     storage.observer.look_at(probes=[TemporalProbe(sagas)])
-    sweep = Sweep(storage.transfers, storage.books, sagas, park_after_s=settings.park_after_s)
+    sweep = Sweep(
+        storage.transfers,
+        storage.books,
+        sagas,
+        park_after_s=settings.park_after_s,
+        observer=storage.observer,
+    )
     await unless_stopped(sweep.run(settings.sweep_interval_s), stop)
 
 
@@ -192,30 +217,36 @@ async def _relay(
     couriers = TemporalCouriers(sagas)
     async with open_deliveries(settings, storage, couriers) as deliveries:
         relay = Relay(storage.relay, storage.feed, deliveries, observer=storage.observer)
-        pick_up = PickUp(storage.delivery_records, deliveries, couriers)
+        pick_up = PickUp(storage.delivery_records, deliveries, couriers, storage.observer)
         async with asyncio.TaskGroup() as group:
             group.create_task(unless_stopped(relay.run(), stop))
             group.create_task(unless_stopped(pick_up.run(), stop))
 
 
 async def _seal(storage: Storage, sagas: TemporalSagas, stop: asyncio.Event) -> None:
-    await unless_stopped(Sealer(_timelines(storage, sagas)).run(), stop)
+    await unless_stopped(Sealer(_timelines(storage, sagas), storage.observer).run(), stop)
 
 
 async def _seal_roots(settings: Settings, storage: Storage, stop: asyncio.Event) -> None:
     period_s, keys = settings.receipt_period_s, load_statement_keys(settings)
     receipts = Receipts(storage.receipts, keys, storage.clock, period_s=period_s)
-    await unless_stopped(RootSealer(receipts, period_s=period_s).run(), stop)
+    sealer = RootSealer(receipts, period_s=period_s, observer=storage.observer)
+    await unless_stopped(sealer.run(), stop)
 
 
 def _timelines(storage: Storage, sagas: TemporalSagas) -> Timelines:
     return Timelines(storage.timelines, TemporalHistories(sagas), storage.clock)
 
 
-async def _work_beside_the_api(
-    settings: Settings, storage: Storage, sagas: TemporalSagas, stop: asyncio.Event
+async def _work(
+    settings: Settings,
+    storage: Storage,
+    sagas: TemporalSagas,
+    stop: asyncio.Event,
+    *,
+    eager: bool,
 ) -> None:
-    """Run a worker; the sagas this process starts go straight to it."""
+    """Run a worker; ``eager``: the sagas this process starts go straight to it."""
     client = await unless_stopped(wait_for_temporal(settings, storage.observer), stop)
     if client is None:
         return
@@ -225,17 +256,30 @@ async def _work_beside_the_api(
         webhook_worker(client, attempts),
         maintenance_worker(client, settings, storage),
     ):
-        sagas.use(client, eager=True)
+        sagas.use(client, eager=eager)
         say_ready()
         await stop.wait()
+
+
+async def kept_running(
+    name: str, part: Callable[[], Awaitable[None]], stop: asyncio.Event, observer: Observer
+) -> None:
+    """Run a part of the process until the process is told to stop; one that fails starts again."""
+    failures = Failures(name, observer)
+    while not stop.is_set():
+        try:
+            await part()
+        except Exception as error:  # whatever it is, the other parts go on
+            failures.note(error)
+            await asyncio.sleep(START_AGAIN_S)
 
 
 async def unless_stopped(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:
     """What the work comes to, or None when the process is told to stop first.
 
     Raises:
-        RuntimeError: it was cancelled by somebody else; the process shall end with it, and start
-            again whole, rather than live on without a part that nobody misses.
+        RuntimeError: it was cancelled by somebody else; it shall be started again, rather than
+            be missing.
     """
     working = asyncio.ensure_future(work)
     stopping = asyncio.ensure_future(stop.wait())

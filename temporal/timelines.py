@@ -1,8 +1,10 @@
 """A transfer's timeline, live from the books and Temporal, and sealed in the books at its end."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from payflow.domain.attempts import AttemptEnd, put_together, runs_of
+from payflow.domain.errors import DocumentUnreadable
 from payflow.domain.ports import Clock
 from payflow.domain.timeline import Timeline, is_sealed, tell
 from payflow.domain.timeline_ports import (
@@ -49,22 +51,37 @@ class Timelines:
         Returns:
             How many were sealed.
         """
-        sealed = 0
-        for transfer in await self.store.unsealed(SEALED_AT_ONCE):
-            closed = closed_at(transfer)
-            if closed is None or self.clock.now() < closed:
-                continue
-            completed, told = await self._completed(await self.store.record(transfer))
-            if told is None:
-                break
-            attempts = [
-                one
-                for one in completed.noted.attempts
-                if one.outcome != AttemptEnd.RUNNING and one.started_at <= closed
-            ]
-            await self.store.seal(transfer.id, attempts)
-            sealed += 1
-        return sealed
+        sealed, after = 0, ""
+        while True:
+            found = await self.store.unsealed(SEALED_AT_ONCE, after)
+            passed_over = found.last_id is not None and len(found.transfers) < SEALED_AT_ONCE
+            for transfer in found.transfers:
+                closed = closed_at(transfer)
+                if closed is None or self.clock.now() < closed:
+                    continue
+                try:
+                    if not await self._seal(transfer, closed):
+                        return sealed
+                except DocumentUnreadable:  # it was counted and logged where it was read
+                    passed_over = True
+                else:
+                    sealed += 1
+            if found.last_id is None or not passed_over:
+                return sealed
+            after = found.last_id  # those that cannot be sealed do not hide those behind them
+
+    async def _seal(self, transfer: Transfer, closed: datetime) -> bool:
+        """Keep the transfer's attempts; False while Temporal does not answer."""
+        completed, told = await self._completed(await self.store.record(transfer))
+        if told is None:
+            return False
+        attempts = [
+            one
+            for one in completed.noted.attempts
+            if one.outcome != AttemptEnd.RUNNING and one.started_at <= closed
+        ]
+        await self.store.seal(transfer.id, attempts)
+        return True
 
     async def _completed(self, record: TimelineRecord) -> tuple[TimelineRecord, Told | None]:
         """The record with what only the histories know, of every run anybody knows of."""

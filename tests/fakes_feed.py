@@ -53,5 +53,11 @@ def event(
     transfer_id: str | None = None,
 ) -> FeedEvent:
     """An event for a test."""
-    body = {"id": f"evt_{position}", "type": event_type, "sequence": 1, "data": {}}
+    body = {
+        "id": f"evt_{position}",
+        "type": event_type,
+        "sequence": 1,
+        "created_at": "2026-01-31T12:00:00.000Z",
+        "data": {},
+    }
     return FeedEvent(position, body, tuple(audience), transfer_id=transfer_id)

@@ -8,11 +8,15 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Protocol
 
-from loguru import logger
+from pymongo.errors import PyMongoError
 
+from payflow.domain.errors import PayflowError
 from payflow.domain.event_ports import Deliveries, Feed, FeedEvent
 from payflow.domain.observing import UNOBSERVED, Observer
+from payflow.observability.periodic import Failures, heed_cancellation
 from payflow.storage.event_bus import EventBus
+from payflow.storage.feed import FEED
+from payflow.storage.reading import unreadable
 from payflow.storage.relay_storage import HandedOver
 
 KEPT = 1_000  # events in memory, 2 kB each: who follows closely reads nothing again
@@ -127,30 +131,46 @@ class BusFollower:
         await self._bus.publish(events)
 
 
-def heed_cancellation() -> None:
-    """End a task that was told to, should a driver have taken the word for itself.
-
-    A client's clean-up can swallow the one CancelledError there is; a loop must not live on it.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
-
-
-async def follow(follower: Follower, wake: Wake) -> None:
+async def follow(follower: Follower, wake: Wake, observer: Observer = UNOBSERVED) -> None:
     """Let it take event after event until cancelled; a failure is its own, and passes."""
-    warned = False
+    failures = Failures(follower.name, observer)
     while True:
         try:
             position = await follower.start()
             while True:
                 events = await wake.after(position)
-                await follower.take(events)
+                await _take(follower, events)
                 position = events[-1].position
-                warned = False
+                failures.over()
         except Exception as error:  # whatever fails there, the feed goes on
             heed_cancellation()
-            if not warned:
-                warned = True
-                logger.warning("{} cannot follow, trying again: {!r}", follower.name, error)
+            failures.note(error)
         await asyncio.sleep(AGAIN_S)
+
+
+async def _take(follower: Follower, events: Sequence[FeedEvent]) -> None:
+    """Let it take the events, past those that it can never take.
+
+    An event counts as one of those where others can be taken and it cannot. Where none can, the
+    follower itself is at fault, and no event is passed over.
+    """
+    try:
+        await follower.take(events)
+    except (PayflowError, PyMongoError):
+        raise
+    except Exception:
+        failed = {one.position: why for one in events if (why := await _refusal(follower, one))}
+        if len(failed) == len(events):
+            raise
+        for position, why in failed.items():
+            unreadable(FEED, position, f"{follower.name}: {why!r}")
+
+
+async def _refusal(follower: Follower, event: FeedEvent) -> Exception | None:
+    try:
+        await follower.take([event])
+    except (PayflowError, PyMongoError):
+        raise
+    except Exception as error:  # it may be this event's alone
+        return error
+    return None

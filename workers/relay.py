@@ -14,6 +14,7 @@ from loguru import logger
 from payflow.domain.errors import PayflowError, Trouble
 from payflow.domain.event_ports import Deliveries, Feed
 from payflow.domain.observing import UNOBSERVED, Observer
+from payflow.observability.periodic import Failures, heed_cancellation, run_periodically
 from payflow.storage.feed_writer import FeedWriter, PlaceMoved, Superseded
 from payflow.storage.journal_tail import JournalTail, StreamRefused
 from payflow.storage.relay_lease import BEAT_S
@@ -24,7 +25,6 @@ from workers.followers import (
     Follower,
     Wake,
     follow,
-    heed_cancellation,
 )
 
 CAMPAIGN_S = 0.5  # between two looks at another's lease
@@ -59,19 +59,14 @@ class Relay:
 
     async def run(self) -> None:
         """Stand by, and lead whenever nobody else does, until cancelled."""
-        while True:
-            heed_cancellation()
-            try:
-                epoch = await self._lease.campaign()
-                if epoch is not None:
-                    # A task of its own: when a child of its group fails, Python 3.11 leaves the
-                    # group's task marked as cancelled, and this one would heed that.
-                    await asyncio.create_task(self._lead(epoch))
-            except PayflowError as error:
-                logger.warning("relay: {!r}; standing again", error)
-            except Exception:  # a bug of ours must not take the API of this process with it
-                logger.exception("relay failed; standing again")
-            await asyncio.sleep(CAMPAIGN_S)
+        await run_periodically("relay", self._stand, CAMPAIGN_S, self._observer, at_once=True)
+
+    async def _stand(self) -> None:
+        epoch = await self._lease.campaign()
+        if epoch is not None:
+            # A task of its own: when a child of its group fails, Python 3.11 leaves the
+            # group's task marked as cancelled, and this one would heed that.
+            await asyncio.create_task(self._lead(epoch))
 
     async def _lead(self, epoch: int) -> None:
         wake = Wake(self._feed, self._observer)
@@ -81,7 +76,7 @@ class Relay:
                 group.create_task(self._beat(epoch))
                 group.create_task(self._relay(epoch, wake))
                 for follower in self._followers:
-                    group.create_task(follow(follower, wake))
+                    group.create_task(follow(follower, wake, self._observer))
         except* Superseded:
             logger.warning("relay: epoch {} is over", epoch)
         finally:
@@ -104,14 +99,18 @@ class Relay:
 
     async def _relay(self, epoch: int, wake: Wake) -> None:
         """Go on where the feed stands, as often as something goes wrong, while the epoch lasts."""
+        failures = Failures("relay", self._observer)
         while True:
             heed_cancellation()
             try:
                 writer = await self._storage.writer(epoch)
                 with suppress(PlaceMoved):
                     await self._stream_or_compare(writer, wake)
-            except Trouble as error:
-                logger.warning("relay: {!r}; going on in {} s", error, AGAIN_S)
+            except Superseded:
+                raise
+            except Exception as error:  # it goes on where the feed stands
+                heed_cancellation()
+                failures.note(error)
                 await asyncio.sleep(AGAIN_S)
 
     async def _stream_or_compare(self, writer: FeedWriter, wake: Wake) -> None:

@@ -3,11 +3,8 @@
 Sealing twice changes nothing, so any number of sealers may run.
 """
 
-import asyncio
-
-from loguru import logger
-
-from payflow.domain.errors import PayflowError
+from payflow.domain.observing import UNOBSERVED, Observer
+from payflow.observability.periodic import run_periodically
 from temporal.timelines import Timelines
 
 EVERY_S = 1.0
@@ -16,14 +13,10 @@ EVERY_S = 1.0
 class Sealer:
     """Looks for ended transfers whose attempts were noted, again and again."""
 
-    def __init__(self, timelines: Timelines) -> None:
+    def __init__(self, timelines: Timelines, observer: Observer = UNOBSERVED) -> None:
+        self._observer = observer
         self._timelines = timelines
 
     async def run(self, interval_s: float = EVERY_S) -> None:
         """Look every ``interval_s`` seconds until cancelled."""
-        while True:
-            await asyncio.sleep(interval_s)
-            try:
-                await self._timelines.seal_due()
-            except PayflowError as error:
-                logger.warning("sealer: {!r}; next look in {} s", error, interval_s)
+        await run_periodically("sealer", self._timelines.seal_due, interval_s, self._observer)

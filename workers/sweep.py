@@ -9,11 +9,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from loguru import logger
-
-from payflow.domain.errors import PayflowError
+from payflow.domain.observing import UNOBSERVED, Observer
 from payflow.domain.ports import Books, Origin, Sagas, Transfers
 from payflow.domain.transfers import Transfer
+from payflow.observability.periodic import Failures, each_by_itself, run_periodically
 
 STARTS_AT_ONCE = 16  # a start takes 2-10 ms; more would crowd out new transfers
 FLAG_GRACE_S = 60  # after a workflow should have parked by itself
@@ -36,8 +35,11 @@ class Sweep:
         *,
         park_after_s: int,
         elapsed: Callable[[], float] = time.monotonic,
+        observer: Observer = UNOBSERVED,
     ) -> None:
         self._elapsed = elapsed
+        self._observer = observer
+        self._failures = Failures("sweep", observer)
         self._transfers = transfers
         self._books = books
         self._sagas = sagas
@@ -46,12 +48,7 @@ class Sweep:
 
     async def run(self, interval_s: float) -> None:
         """Look every ``interval_s`` seconds until cancelled."""
-        while True:
-            await asyncio.sleep(interval_s)
-            try:
-                await self.look()
-            except PayflowError as error:
-                logger.warning("sweep: {!r}; next look in {} s", error, interval_s)
+        await run_periodically("sweep", self.look, interval_s, self._observer)
 
     async def look(self) -> int:
         """Start the saga of every transfer that stood still since the last look.
@@ -71,7 +68,9 @@ class Sweep:
         last_wins = sorted(still, key=_place, reverse=True)
         first = {transfer.workflow_id: transfer for transfer in last_wins}
         limit = asyncio.Semaphore(STARTS_AT_ONCE)
-        await asyncio.gather(*(self._help(transfer, limit) for transfer in first.values()))
+        await each_by_itself(
+            self._failures, (self._help(transfer, limit) for transfer in first.values())
+        )
         return len(still)
 
     async def _help(self, transfer: Transfer, limit: asyncio.Semaphore) -> None:

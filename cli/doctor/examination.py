@@ -8,11 +8,12 @@ from redis.asyncio import Redis
 from temporalio.client import Client as TemporalClient
 
 from cli.doctor import flow, mongo, others
+from cli.doctor.documents import document_rows
 from cli.doctor.processes import process_rows
 from cli.doctor.proof import finding_rows, proof_rows
 from cli.doctor.proxies import proxy_rows
 from cli.doctor.receipts import receipt_rows
-from cli.doctor.rows import Check, Row, not_looked_at
+from cli.doctor.rows import ANSWERS_IN_S, Check, Row, not_looked_at
 from payflow.proof.books import ASKED_WITHIN_S
 from payflow.settings import Settings
 from payflow.storage.connection import open_client
@@ -48,6 +49,7 @@ async def examine(
     async with _clients(settings) as (client, redis, temporal):
         checks = _server_checks(settings, client, redis, temporal)
         checks += _flow_checks(settings, client, temporal)
+        checks.append(_document_check(settings, client, books=books))
         if books:
             checks += _book_checks(settings, client, temporal)
         checks += [Check("processes", lambda: process_rows(pages), _MONGO)] if pages else []
@@ -121,6 +123,17 @@ def _flow_checks(settings: Settings, client: Client, temporal: TemporalClient) -
             "not in the ledger", lambda: others.unknown_rows(temporal), _TEMPORAL, needs=TEMPORAL
         ),
     ]
+
+
+def _document_check(settings: Settings, client: Client, *, books: bool) -> Check:
+    database = client[settings.mongo_database]
+    return Check(
+        "documents",
+        lambda: document_rows(database, live_only=not books),
+        _MONGO,
+        ASKED_WITHIN_S if books else ANSWERS_IN_S,
+        needs=MONGODB,
+    )
 
 
 def _book_checks(settings: Settings, client: Client, temporal: TemporalClient) -> list[Check]:

@@ -16,6 +16,7 @@ PayflowError
 ├── Conflict                    the thing is in another state than the request needs
 │   ├── WalletFrozen, WalletClosed, WalletInUse, WalletLimitReached, InsufficientFunds
 │   ├── EmailTaken, TransferTerminal, NothingToRetry, WorkflowCannotRun
+├── DocumentUnreadable          what is stored of the thing cannot be read; an operator is needed
 └── Trouble                     nobody knows yet, or nobody can tell now
     ├── BooksUnavailable, OutcomeUnknown
     │   └── TooManyUnfinished   back-pressure at the door
@@ -329,6 +330,19 @@ class WorkflowCannotRun(Conflict):
             f"The workflow of transfer {transfer_id} does not answer; "
             "see its last workflow task in the Temporal UI, deploy the fix or reset it."
         )
+
+
+class DocumentUnreadable(PayflowError):
+    """What is stored of this thing cannot be read, however often it is tried."""
+
+    code = "document_unreadable"
+
+    def __init__(self, collection: str, document_id: str) -> None:
+        super().__init__(
+            "What is stored of this cannot be read; nothing was changed. Tell an operator."
+        )
+        self.collection = collection
+        self.document_id = document_id
 
 
 class Trouble(PayflowError):

@@ -38,14 +38,10 @@ def transfer_audience(transfer: Transfer) -> list[str]:
     The payee hears of it from ``debited`` on: what was never debited (an order, its refusal, a
     voided debit) is between the payer and us.
     """
-    return parties_told(transfer.status, transfer.refunded, transfer.payer_id, transfer.payee_id)
-
-
-def parties_told(status: TransferStatus, refunded: bool, payer_id: str, payee_id: str) -> list[str]:
-    """The same, of the fields it depends on."""
-    never_debited = status is TransferStatus.INITIATED or (
-        status is TransferStatus.FAILED and not refunded
+    never_debited = transfer.status is TransferStatus.INITIATED or (
+        transfer.status is TransferStatus.FAILED and not transfer.refunded
     )
+    payer_id, payee_id = transfer.payer_id, transfer.payee_id
     return [payer_id] if never_debited else sorted({payer_id, payee_id})
 
 

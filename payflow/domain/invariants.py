@@ -28,6 +28,7 @@ class Invariant(StrEnum):
     SAGAS_ARE_ALIVE = "sagas_are_alive"
     HISTORY_ONLY_GROWS = "history_only_grows"
     CHANGES_HAVE_ENTRIES = "changes_have_entries"
+    DOCUMENTS_READABLE = "documents_readable"
 
     @property
     def meaning(self) -> str:
@@ -66,6 +67,8 @@ _MEANING: Mapping[Invariant, str] = MappingProxyType(
         "removed.",
         Invariant.CHANGES_HAVE_ENTRIES: "No balance, no transfer and no batch ever changed but "
         "together with the entry that says so.",
+        Invariant.DOCUMENTS_READABLE: "Every stored document has the fields of its kind, each of "
+        "the right type.",
     }
 )
 

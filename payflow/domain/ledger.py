@@ -154,11 +154,16 @@ class JournalEntry:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What was read, in one snapshot, of everything a group of legs concerns."""
+    """What was read, in one snapshot, of everything a group of legs concerns.
+
+    ``unreadable`` are the ids of documents that are there and cannot be read: no leg is decided
+    without one of them.
+    """
 
     transfers: Mapping[str, Transfer]
     wallets: Mapping[str, Wallet]
     journal: Mapping[str, StepAnswer]
+    unreadable: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -226,11 +231,18 @@ class Book:
     journal: dict[str, StepAnswer]
     now: datetime
     entries: list[JournalEntry] = field(default_factory=list)
+    unreadable: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, snapshot: Snapshot, now: datetime) -> "Book":
         """A copy of the snapshot to decide on."""
-        return cls(dict(snapshot.transfers), dict(snapshot.wallets), dict(snapshot.journal), now)
+        return cls(
+            dict(snapshot.transfers),
+            dict(snapshot.wallets),
+            dict(snapshot.journal),
+            now,
+            unreadable=snapshot.unreadable,
+        )
 
     def take(self, leg: LegRequest) -> StepAnswer:
         """The leg's recorded answer, or the one it comes to now.
@@ -238,7 +250,17 @@ class Book:
         Raises:
             IllegalMove: the transfer's state does not allow the leg; nothing has changed.
         """
+        self.check_readable(leg, leg.key)
         return self.journal.get(leg.key) or _take(leg, self)
+
+    def check_readable(self, leg: LegRequest, document_id: str) -> None:
+        """Decide nothing without a document that is there.
+
+        Raises:
+            IllegalMove: it cannot be read.
+        """
+        if document_id in self.unreadable:
+            raise IllegalMove(leg.transfer_id, leg.leg, f"{document_id} cannot be read")
 
 
 def _take(leg: LegRequest, book: Book) -> StepAnswer:
@@ -271,6 +293,7 @@ def _take(leg: LegRequest, book: Book) -> StepAnswer:
 
 
 def _transfer_in_the_right_state(leg: LegRequest, book: Book) -> Transfer:
+    book.check_readable(leg, leg.transfer_id)
     transfer = book.transfers.get(leg.transfer_id)
     if transfer is None:
         raise UnknownTransfer(leg.transfer_id, leg.leg)
@@ -286,6 +309,7 @@ def _wallet_touched(leg: LegRequest, transfer: Transfer, book: Book) -> Wallet |
     if leg.leg is Leg.POST:
         return None
     wallet_id = touched_wallet_id(leg.leg, transfer)
+    book.check_readable(leg, wallet_id)
     wallet = book.wallets.get(wallet_id)
     if wallet is None:
         raise IllegalMove(transfer.id, leg.leg, f"there is no wallet {wallet_id}")

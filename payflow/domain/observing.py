@@ -154,6 +154,10 @@ class Observer(Protocol):
         """That request has ended."""
         ...
 
+    def task_failed(self, task: str) -> None:
+        """A task that a process does again and again has failed, and is done again."""
+        ...
+
     def traceparent(self) -> str | None:
         """Where the work under way stands in its trace (W3C Trace Context), if it is traced."""
         ...
@@ -215,6 +219,9 @@ class Unobserved:
         return nullcontext()
 
     def delivered(self, delivered: Delivered) -> None:
+        """Nobody looks."""
+
+    def task_failed(self, task: str) -> None:
         """Nobody looks."""
 
     def traceparent(self) -> str | None:

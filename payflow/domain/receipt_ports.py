@@ -18,6 +18,14 @@ class TransferEnd:
 
 
 @dataclass(frozen=True, slots=True)
+class Ends:
+    """Some transfers' ends, and the positions of those that cannot be read."""
+
+    readable: Sequence[TransferEnd]
+    unreadable: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Tile:
     """A full part of a period's tree, the last may be less: the feed before it, and its root."""
 
@@ -27,12 +35,17 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class SealedRoot:
-    """A period's signed root, and the tiles its proofs are made from."""
+    """A period's signed root, and the tiles its proofs are made from.
+
+    ``left_out`` are the positions of ends that could not be read when it was sealed: its tree has
+    no leaf of them, whatever becomes of them later.
+    """
 
     statement: Mapping[str, Any]
     ends_at: datetime
     through_position: int
     tiles: tuple[Tile, ...]
+    left_out: tuple[int, ...] = ()
 
 
 class ReceiptStore(Protocol):
@@ -41,8 +54,11 @@ class ReceiptStore(Protocol):
     Everything raises ``BooksUnavailable`` while MongoDB does not answer.
     """
 
-    async def ends_after(self, position: int, limit: int) -> Sequence[TransferEnd]:
-        """The next transfers' ends after ``position``, in the order of the feed."""
+    async def ends_after(self, position: int, limit: int, without: Collection[int] = ()) -> Ends:
+        """The next transfers' ends after ``position``, in the order of the feed.
+
+        ``without``: positions that are left out.
+        """
         ...
 
     async def end_of(self, transfer_id: str) -> TransferEnd | None:
@@ -50,7 +66,10 @@ class ReceiptStore(Protocol):
         ...
 
     async def facts(self, transfer_ids: Collection[str]) -> Mapping[str, Facts]:
-        """What receipts of these ended transfers say; who has not ended is left out."""
+        """What receipts of these ended transfers say; who has not ended is left out.
+
+        So is a transfer of whose entries one cannot be read.
+        """
         ...
 
     async def newest_root(self) -> SealedRoot | None:

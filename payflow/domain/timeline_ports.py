@@ -94,6 +94,17 @@ class Told:
     pending: PendingStep | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Unsealed:
+    """Some of the transfers whose timeline is to be sealed, without those that cannot be read.
+
+    ``last_id`` is that of the last one looked at where ``limit`` were; else no more follow.
+    """
+
+    transfers: Sequence[Transfer]
+    last_id: str | None = None
+
+
 class TimelineStore(Protocol):
     """The books, as a timeline reads them, and where attempts are sealed."""
 
@@ -101,7 +112,7 @@ class TimelineStore(Protocol):
         """Everything on record about the transfer; ``BooksUnavailable``."""
         ...
 
-    async def unsealed(self, limit: int) -> Sequence[Transfer]:
+    async def unsealed(self, limit: int, after: str = "") -> Unsealed:
         """Ended transfers whose attempts were noted and are not sealed, oldest first."""
         ...
 

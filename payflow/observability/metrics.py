@@ -35,6 +35,7 @@ from payflow.observability import names
 from payflow.observability.dependencies import examine
 from payflow.observability.names import Kind, Metric
 from payflow.observability.traces import Traces, Untraced
+from payflow.observability.unreadable import UNREADABLE
 
 PROBE_WITHIN_S = 1.0  # Prometheus waits 10 s by default for the whole page
 LOOK_AGAIN_S = 3.0  # a page that is read more often says the same
@@ -157,6 +158,10 @@ class Metrics:
         if delivered.arrived_after_s is not None:
             self._observe(names.WEBHOOK_LAG, delivered.arrived_after_s)
 
+    def task_failed(self, task: str) -> None:
+        """A task that this process does again and again has failed, and is done again."""
+        self._count(names.TASK_FAILURES, task)
+
     def traceparent(self) -> str | None:
         """Where the work under way stands in its trace, if it is traced."""
         return self._traces.traceparent()
@@ -172,6 +177,9 @@ class Metrics:
             if time.monotonic() - self._looked_at > LOOK_AGAIN_S:
                 await asyncio.gather(self._count_transfers(), self._examine_dependencies())
                 self._looked_at = time.monotonic()
+        self._gauges[names.UNREADABLE].clear()
+        for collection, count in UNREADABLE.counts().items():
+            self._set(names.UNREADABLE, count, collection)
         return generate_latest(self._registry)
 
     async def _count_transfers(self) -> None:

@@ -183,4 +183,14 @@ DEPENDENCY_LATENCY = Metric(
     ("dependency",),
 )  # fmt: skip
 
+UNREADABLE = Metric(
+    Kind.GAUGE, "payflow_unreadable_documents",
+    "Documents this process met in the last ten minutes, could not read and passed over.",
+    ("collection",),
+)  # fmt: skip
+TASK_FAILURES = Metric(
+    Kind.COUNTER, "payflow_task_failures_total",
+    "Failures of what a process does again and again; each is tried again.", ("task",),
+)  # fmt: skip
+
 ALL = tuple(value for value in list(globals().values()) if isinstance(value, Metric))

@@ -1,20 +1,25 @@
 """The books proved: every invariant asked in one snapshot, with what was found against each."""
 
 from collections.abc import AsyncIterator, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
 from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import ExecutionTimeout, OperationFailure
 
 from payflow.domain.invariants import Finding, Invariant
 from payflow.proof.feed import broken_links, untold_events
-from payflow.proof.questions import QUESTIONS, Question
+from payflow.proof.questions import QUESTIONS, Question, Stage
+from payflow.proof.readable import misfit_findings
 from payflow.proof.records import differing_records
 from payflow.proof.sums import Database, disagreements, read_sums
-from payflow.storage.transactions import translated
+from payflow.storage.misfits import like
+from payflow.storage.transactions import is_transient, translated
 from payflow.storage.uncancelled import end_if_abandoned
 
+DETAIL_MOST = 300  # characters of what a server says
+NO_LIMIT = 2**62
 FINDINGS_AT_MOST = 20  # of one question: enough to see what is wrong, whatever is wrong
 ASKED_WITHIN_S = 240.0  # one question; the server keeps a snapshot for 300 s (its default)
 
@@ -80,10 +85,35 @@ async def _prove(database: Database, session: AsyncClientSession, rule: Invarian
         found += await _first(untold_events(database, session))
     elif rule is Invariant.RECORDS_MATCH_ENTRIES:
         found += await _first(differing_records(database, session))
+    elif rule is Invariant.DOCUMENTS_READABLE:
+        found += await _first(misfit_findings(database, session))
     for question in QUESTIONS:
         if question.invariant is rule:
-            found += await _first(_ask(database, session, question))
+            found += await _first(_ask_past_misfits(database, session, question))
     return Proven(rule, tuple(islice(found, FINDINGS_AT_MOST)))
+
+
+async def _ask_past_misfits(
+    database: Database, session: AsyncClientSession, question: Question
+) -> AsyncIterator[Finding]:
+    """Ask it; a document that the server cannot reckon with is a finding, and is left out."""
+    try:
+        async for one in _ask(database, session, question):
+            yield one
+        return
+    except OperationFailure as error:
+        if is_transient(error) or isinstance(error, ExecutionTimeout):
+            raise
+        detail = f"cannot be asked of every document: {error}"[:DETAIL_MOST]
+    yield Finding(question.invariant, question.collection, detail)
+    # the limit keeps the server from asking the rest of a document before its form
+    known: list[Stage] = [
+        {"$match": like(question.collection)},
+        {"$limit": NO_LIMIT},
+        *question.stages,
+    ]
+    async for one in _ask(database, session, replace(question, stages=known)):
+        yield one
 
 
 async def _ask(

@@ -5,6 +5,7 @@ how. A full pass builds a new generation beside the old one; the checkpoint says
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -38,6 +39,8 @@ from payflow.storage.slices import slices
 from payflow.storage.uncancelled import end_if_abandoned
 
 CHUNK = 1_000  # documents written or looked up at once
+# What a document raises that cannot be read. It is not remembered; that it is so is found beside.
+NOT_AS_WRITTEN = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
 _CARRIES = {status.value for status in TransferStatus if status.has_money_in_transit}
 
 Fields = dict[str, Any]
@@ -69,7 +72,8 @@ class Memory:
         for some in slices(sorted(set(keys)), CHUNK):
             ids = [self._id(key) for key in some]
             async for kept in self._kept.find({"_id": {"$in": ids}}):
-                self._put(fold, kept)
+                with suppress(*NOT_AS_WRITTEN):
+                    self._put(fold, kept)
 
     async def due(self) -> AsyncIterator[Fold]:
         """What was folded and not yet held against the books, some at a time."""
@@ -78,7 +82,8 @@ class Memory:
         )
         fold = Fold()
         async for kept in found:
-            fold.touched.add(self._put(fold, kept))
+            with suppress(*NOT_AS_WRITTEN):
+                fold.touched.add(self._put(fold, kept))
             if len(fold.touched) == CHUNK:
                 yield fold
                 fold = Fold()
@@ -100,7 +105,8 @@ class Memory:
     async def oldest_in_transit(self) -> tuple[str, datetime] | None:
         """The transfer whose money has been in transit for the longest time, and since when."""
         kept = await self._kept.find_one(
-            {"generation": self._generation, "since": {"$exists": True}}, sort=[("since", 1)]
+            {"generation": self._generation, "since": {"$exists": True, "$type": "date"}},
+            sort=[("since", 1)],
         )
         return (self._key(kept), kept["since"]) if kept else None
 
@@ -205,11 +211,12 @@ class Memory:
         """The sums from the journal; wallets that changed what is fixed are found on the way."""
         waiting: dict[str, WalletSum] = {}
         async for row in self._folded_wallets(at):
-            balance = int(row["balance"].to_decimal()) if row["balance"] is not None else 0
-            fixed = {name: row[name] for name in WALLET_FIXED if row.get(name) is not None}
-            waiting[row["_id"]] = WalletSum(
-                balance, int(row["sequence"] or 0), str(row["currency"]), fixed
-            )
+            with suppress(*NOT_AS_WRITTEN):
+                balance = int(row["balance"].to_decimal()) if row["balance"] is not None else 0
+                fixed = {name: row[name] for name in WALLET_FIXED if row.get(name) is not None}
+                waiting[str(row["_id"])] = WalletSum(
+                    balance, int(row["sequence"] or 0), str(row["currency"]), fixed
+                )
             if len(waiting) == CHUNK:
                 changed += await before.take_over(waiting)
                 for key, one in waiting.items():
@@ -273,16 +280,17 @@ class Memory:
     async def _open_transfers(self, at: Timestamp) -> AsyncIterator[Fields]:
         stages = [{"$match": UNFINISHED}]
         async for row in aggregate_at(self._database, at, TRANSFERS, stages):
-            carries = row["status"] in _CARRIES
-            kept = TransferSum(
-                row["status"],
-                int(row["amount"]),
-                int(row["sequence"]),
-                int(row["amount"]) if carries else 0,
-                row["refunded"],
-                row["updated_at"] if carries else None,
-            )
-            yield self._transfer(row["_id"], kept)
+            with suppress(*NOT_AS_WRITTEN):
+                carries = row["status"] in _CARRIES
+                kept = TransferSum(
+                    row["status"],
+                    int(row["amount"]),
+                    int(row["sequence"]),
+                    int(row["amount"]) if carries else 0,
+                    row["refunded"],
+                    row["updated_at"] if carries else None,
+                )
+                yield self._transfer(row["_id"], kept)
 
     async def _without_place(self, at: Timestamp) -> AsyncIterator[Fields]:
         place = await first_at(self._database, at, RELAY, {"filter": {"_id": PLACE}})
@@ -291,7 +299,7 @@ class Memory:
         stages: list[Fields] = [{"$match": young}, {"$project": {"event": 1}}]
         waiting: list[Fields] = []
         async for row in aggregate_at(self._database, at, JOURNAL, stages):
-            waiting.append(row["event"])
+            waiting.append(row.get("event") or {})
             if len(waiting) == CHUNK:
                 async for one in self._unplaced(at, waiting):
                     yield one
@@ -300,14 +308,19 @@ class Memory:
             yield one
 
     async def _unplaced(self, at: Timestamp, events: list[Fields]) -> AsyncIterator[Fields]:
-        by_id = {event["id"]: event for event in events if isinstance(event, dict)}
+        by_id = {
+            event["id"]: event
+            for event in events
+            if isinstance(event, dict) and isinstance(event.get("id"), str)
+        }
         stages: list[Fields] = [
             {"$match": {"event_id": {"$in": sorted(by_id)}}},
             {"$project": {"event_id": 1}},
         ]
         placed = {row["event_id"] async for row in aggregate_at(self._database, at, FEED, stages)}
         for event_id in by_id.keys() - placed:
-            yield self._event(event_id, digest_of(by_id[event_id]))
+            with suppress(*NOT_AS_WRITTEN):
+                yield self._event(event_id, digest_of(by_id[event_id]))
 
 
 async def aggregate_at(

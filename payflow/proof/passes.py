@@ -28,6 +28,7 @@ from payflow.proof.checkpoint import CLEARED_AT_MOST, Checkpoint, leave_mark, re
 from payflow.proof.histories import SAMPLE, HistoryCheck
 from payflow.proof.memory import Memory, aggregate_at, first_at
 from payflow.proof.publishing import Publisher
+from payflow.proof.readable import misfit_changes
 from payflow.proof.sums import Database
 from payflow.storage.feed import RELAY
 from payflow.storage.relay_lease import PLACE
@@ -147,12 +148,13 @@ class Passes:
             if number % BREATHE_EVERY == 0:
                 await asyncio.sleep(0)
 
+        amiss = misfit_changes(change for commit in commits for change in commit.changes)
         ahead = replace(
             state,
             token=commits[-1].token,
             end=fold.end,
             transfers=state.transfers + fold.accepted,
-            found=(*state.found, *fold.found)[:FOUND_AT_MOST],
+            found=(*state.found, *amiss, *fold.found)[:FOUND_AT_MOST],
             ended=_sample((*state.ended, *fold.ended)),
             cleared_ms=(*state.cleared_ms, *fold.cleared_ms)[-CLEARED_AT_MOST:],
         )

@@ -28,6 +28,7 @@ from payflow.proof.sums import Database
 from payflow.storage.documents import FeedDocument, UserDocument
 from payflow.storage.findings import MongoFindings, recorded
 from payflow.storage.identity import new_id
+from payflow.storage.misfits import like
 from payflow.storage.proof_documents import ProofDocument
 from payflow.storage.transactions import in_transaction
 
@@ -162,14 +163,17 @@ class Publisher:
         return await self._of(event.get("wallet_id"), event.get("transfer_id"))
 
     async def _of(self, wallet_id: str | None, transfer_id: str | None) -> set[str]:
-        if wallet_id:
+        if isinstance(wallet_id, str) and wallet_id:
             return {wallet_id}
         transfer = await self.database[TRANSFERS].find_one({"_id": transfer_id}) or {}
-        return set(transfer.get("wallet_ids", ()))
+        wallet_ids = transfer.get("wallet_ids")
+        named = wallet_ids if isinstance(wallet_ids, list) else []
+        return {one for one in named if isinstance(one, str)}
 
     async def _freeze(self, wallet_id: str, finding: Finding) -> None:
         """As an operator would, in the system's name; one that is not active stays as it is."""
-        active = {"_id": wallet_id, "status": WalletStatus.ACTIVE.value}
+        # from or to a wallet that cannot be read no money moves
+        active = {"_id": wallet_id, "status": WalletStatus.ACTIVE.value, **like(WALLETS)}
         if not await self.database[WALLETS].find_one(active):
             return
         why = f"proof violated: {finding.invariant} of {finding.subject_id}"
@@ -178,9 +182,6 @@ class Publisher:
             await self.wallets.set_status(wallet_id, WalletStatus.FROZEN)
         except PayflowError as refusal:
             await self.audit.finish(act_id, refusal.code)
-        except (KeyError, TypeError, ValueError) as error:  # spoilt so that it is no wallet
-            logger.error("{} cannot be frozen: {!r}", wallet_id, error)
-            await self.audit.finish(act_id, "unreadable")
         else:
             await self.audit.finish(act_id, "done")
 

@@ -13,10 +13,11 @@ from typing import Any
 
 from payflow.auth.statements import StatementKeys
 from payflow.domain import merkle
-from payflow.domain.errors import NotFound, PayflowError
+from payflow.domain.conservation import JOURNAL
+from payflow.domain.errors import DocumentUnreadable, NotFound, PayflowError
 from payflow.domain.ports import Clock, Page
 from payflow.domain.receipt_errors import TransferNotTerminal
-from payflow.domain.receipt_ports import ReceiptStore, SealedRoot, Tile, TransferEnd
+from payflow.domain.receipt_ports import Facts, ReceiptStore, SealedRoot, Tile, TransferEnd
 from payflow.domain.receipts import (
     Json,
     Period,
@@ -28,6 +29,7 @@ from payflow.domain.receipts import (
 )
 from payflow.domain.representation import rfc3339
 from payflow.domain.transfers import Transfer
+from payflow.observability.unreadable import UNREADABLE
 
 TILE = 256  # leaves, a power of two: a proof reads so many transfers, 5 documents each
 ROOTS_AT_ONCE = 400  # a look seals a year of missed days; the next look goes on
@@ -36,7 +38,7 @@ ROOTS_AT_ONCE = 400  # a look seals a year of missed days; the next look goes on
 class ReceiptNotProvable(PayflowError):
     """The books do not say any more what they said when the root was sealed."""
 
-    code = "receipt_not_provable"
+    code = DocumentUnreadable.code
 
 
 async def next_period(
@@ -45,7 +47,7 @@ async def next_period(
     """Which period is sealed next; None while no transfer has ended."""
     if newest is not None:
         return period_after(newest.ends_at, period_s)
-    first = await store.ends_after(0, 1)
+    first = (await store.ends_after(0, TILE)).readable
     return period_of(first[0].at, period_s) if first else None
 
 
@@ -70,6 +72,8 @@ class Receipts:
             TransferNotTerminal: it has not ended. ReceiptNotProvable: the books were altered.
         """
         facts = (await self._store.facts([transfer.id])).get(transfer.id)
+        if facts is None and transfer.status.is_terminal:
+            raise ReceiptNotProvable(f"the journal does not say how {transfer.id} ended")
         if facts is None:
             raise TransferNotTerminal(transfer.id, transfer.status)
         end = await self._store.end_of(transfer.id)
@@ -108,11 +112,13 @@ class Receipts:
     async def _inclusion(
         self, end: TransferEnd, root: SealedRoot, facts: Mapping[str, Any]
     ) -> Json:
+        if end.position in root.left_out:
+            raise ReceiptNotProvable(f"{end.transfer_id} could not be read when it was sealed")
         after = [tile.after_position for tile in root.tiles]
         number = max(n for n, position in enumerate(after) if position < end.position)
         size = min(TILE, root.statement["leaves"] - number * TILE)
-        ends = await self._store.ends_after(after[number], size)
-        leaves = await self._leaves(ends)
+        ends = (await self._store.ends_after(after[number], size, root.left_out)).readable
+        leaves = await _leaves(ends, await self._facts(ends))
         within = [one.position for one in ends].index(end.position)
         index = number * TILE + within
         nodes = [tile.node for tile in root.tiles]
@@ -132,7 +138,8 @@ class Receipts:
         if period is None or self._clock.now() < period.due_at:
             return False
         through = newest.through_position if newest else 0
-        tiles, leaves, last = await self._tiles(through, period.end)
+        left_out: list[int] = []
+        tiles, leaves, last = await self._tiles(through, period.end, left_out)
         said = root_said(
             period,
             (through, last),
@@ -142,27 +149,49 @@ class Receipts:
         )
         statement = self._keys.seal(said)
         # whoever was first has sealed the same period; the next look goes on from there
-        await self._store.keep(SealedRoot(statement, period.end, last, tuple(tiles)))
+        await self._store.keep(
+            SealedRoot(statement, period.end, last, tuple(tiles), tuple(left_out))
+        )
         return True
 
-    async def _tiles(self, through: int, until: datetime) -> tuple[list[Tile], int, int]:
+    async def _tiles(
+        self, through: int, until: datetime, left_out: list[int]
+    ) -> tuple[list[Tile], int, int]:
         """The tiles of what ended before, how many leaves, and the last one's position."""
         tiles: list[Tile] = []
         leaves = 0
         while True:
-            ends = await self._store.ends_after(through, TILE)
-            early = list(takewhile(lambda one: one.at < until, ends))
+            early, facts = await self._provable(through, until, left_out)
             if early:
-                node = merkle.root(await self._leaves(early))
+                node = merkle.root(await _leaves(early, facts))
                 tiles.append(Tile(through, node))
                 leaves, through = leaves + len(early), early[-1].position
             if len(early) < TILE:
                 return tiles, leaves, through
 
-    async def _leaves(self, ends: Sequence[TransferEnd]) -> list[bytes]:
+    async def _provable(
+        self, through: int, until: datetime, left_out: list[int]
+    ) -> tuple[list[TransferEnd], Mapping[str, Facts]]:
+        """The next ends and what receipts of them say, past those that cannot be read."""
+        while True:
+            ends = await self._store.ends_after(through, TILE, left_out)
+            early = list(takewhile(lambda one: one.at < until, ends.readable))
+            facts = await self._store.facts([one.transfer_id for one in early])
+            lost = [one for one in early if one.transfer_id not in facts]
+            if not lost and not ends.unreadable:
+                return early, facts
+            for one in lost:
+                UNREADABLE.note(JOURNAL, one.transfer_id, "its entries do not say how it ended")
+            left_out += [*ends.unreadable, *(one.position for one in lost)]
+
+    async def _facts(self, ends: Sequence[TransferEnd]) -> Mapping[str, Facts]:
         facts = await self._store.facts([one.transfer_id for one in ends])
         lost = [one.transfer_id for one in ends if one.transfer_id not in facts]
         if lost:
             raise ReceiptNotProvable(f"the journal has lost how {lost[0]} ended")
-        # in a thread: 256 of them take 30 ms, in which nobody should have to wait
-        return await asyncio.to_thread(lambda: [leaf_of(facts[one.transfer_id]) for one in ends])
+        return facts
+
+
+async def _leaves(ends: Sequence[TransferEnd], facts: Mapping[str, Facts]) -> list[bytes]:
+    # in a thread: 256 of them take 30 ms, in which nobody should have to wait
+    return await asyncio.to_thread(lambda: [leaf_of(facts[one.transfer_id]) for one in ends])

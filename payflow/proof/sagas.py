@@ -60,7 +60,7 @@ async def prove_sagas(
 
 def _carriers(transfer: dict[str, Any]) -> set[str]:
     """The workflows either of which carries it: a batch may leave an item to one of its own."""
-    return {transfer["workflow_id"], f"transfer/{transfer['_id']}"}
+    return {str(transfer.get("workflow_id")), f"transfer/{transfer['_id']}"}
 
 
 async def _not_carried(database: Database, running: Collection[str]) -> list[str]:
@@ -83,7 +83,7 @@ async def _still_lost(database: Database, sagas: LiveSagas, lost: Sequence[str])
         if len(findings) == FINDINGS_AT_MOST:
             break
         if not any([await sagas.is_running(one) for one in sorted(_carriers(transfer))]):
-            detail = f"{transfer['status']}, and no {transfer['workflow_id']} runs"
+            detail = f"{transfer.get('status')}, and no {transfer.get('workflow_id')} runs"
             findings.append(Finding(Invariant.SAGAS_ARE_ALIVE, transfer["_id"], detail))
     return findings
 

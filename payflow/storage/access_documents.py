@@ -38,8 +38,8 @@ class RefreshTokenDocument(StoredDocument):
 
     family_id: str
     user_id: str
-    spent: bool = False
-    revoked: bool = False
+    spent: bool
+    revoked: bool
     created_at: datetime
     expires_at: datetime
 

@@ -17,6 +17,7 @@ from payflow.storage.audit import MongoAuditLog
 from payflow.storage.documents import UserDocument, WalletDocument
 from payflow.storage.identity import new_id
 from payflow.storage.mapping import from_wallet
+from payflow.storage.reading import Fields, read_from
 from payflow.storage.transactions import Client, in_transaction, translated
 from payflow.storage.wallets import new_wallet
 from payflow.storage.webhook_documents import WebhookEndpointDocument
@@ -41,6 +42,8 @@ class MongoAccounts:
             email=new.email,
             name=new.name,
             phone=new.phone,
+            role=Role.USER,
+            active=True,
             password_hash=new.password_hash,
             created_at=now,
         )
@@ -57,7 +60,7 @@ class MongoAccounts:
         except DuplicateKeyError:
             raise EmailTaken from None
         self._observer.wallet_changed(WalletAct.OPENED)
-        return _user(user), wallet
+        return to_user(_as_stored(user)), wallet
 
     async def create_operator(
         self, *, email: str, password_hash: str, name: str, act: OperatorAct
@@ -69,6 +72,7 @@ class MongoAccounts:
             email=email,
             name=name,
             role=Role.OPERATOR,
+            active=True,
             password_hash=password_hash,
             created_at=now,
         )
@@ -81,7 +85,7 @@ class MongoAccounts:
             await self._audit.in_transaction(act, write)
         except DuplicateKeyError:
             raise EmailTaken from None
-        return _user(user)
+        return to_user(_as_stored(user))
 
     async def set_role(self, user_id: str, role: Role, act: OperatorAct) -> User:
         """Make the user an operator, or no longer one, or ``NotFound``."""
@@ -99,17 +103,17 @@ class MongoAccounts:
 
     async def get(self, user_id: str) -> User:
         """The user, or ``NotFound``."""
-        return _user(await self._document(user_id))
+        return to_user(await self._document(user_id))
 
     async def find_by_email(self, email: str) -> User | None:
         """The user with that (lower-case) address."""
         with translated():
-            found = await UserDocument.find_one({"email": email})
-        return _user(found) if found else None
+            found = await UserDocument.get_pymongo_collection().find_one({"email": email})
+        return to_user(found) if found else None
 
     async def password_hash(self, user_id: str) -> str:
         """The stored hash, or ``NotFound``."""
-        return (await self._document(user_id)).password_hash
+        return _password_hash(await self._document(user_id))
 
     async def set_password_hash(self, user_id: str, password_hash: str) -> None:
         """Replace the stored hash, or ``NotFound``."""
@@ -137,9 +141,10 @@ class MongoAccounts:
             raise NotFound("user", user_id)
         return await self.get(user_id)
 
-    async def _document(self, user_id: str) -> UserDocument:
+    async def _document(self, user_id: str) -> Fields:
         with translated():
-            found = await UserDocument.get(user_id)
+            users = UserDocument.get_pymongo_collection()
+            found: Fields | None = await users.find_one({"_id": user_id})
         if found is None:
             raise NotFound("user", user_id)
         return found
@@ -154,13 +159,24 @@ class MongoAccounts:
         return await self.get(user_id)
 
 
-def _user(document: UserDocument) -> User:
+@read_from(UserDocument)
+def to_user(fields: Fields) -> User:
+    """A ``users`` document as the domain knows it."""
     return User(
-        id=document.id,
-        email=document.email,
-        name=document.name,
-        created_at=document.created_at,
-        phone=document.phone,
-        role=document.role,
-        active=document.active,
+        id=fields["_id"],
+        email=fields["email"],
+        name=fields["name"],
+        created_at=fields["created_at"],
+        phone=fields.get("phone"),
+        role=Role(fields["role"]),
+        active=fields["active"],
     )
+
+
+@read_from(UserDocument)
+def _password_hash(fields: Fields) -> str:
+    return str(fields["password_hash"])
+
+
+def _as_stored(user: UserDocument) -> Fields:
+    return {**user.model_dump(exclude={"id"}), "_id": user.id, "role": user.role.value}

@@ -19,6 +19,7 @@ from payflow.storage.audit import MongoAuditLog
 from payflow.storage.documents import UserDocument
 from payflow.storage.identity import new_id
 from payflow.storage.pages import page_of
+from payflow.storage.reading import Fields, read_from
 from payflow.storage.transactions import Client, Collection, in_transaction, translated
 from payflow.storage.visibility import owned_by, visible_to
 
@@ -83,7 +84,7 @@ class MongoApiKeys:
         )
         with translated():
             documents = await cursor.to_list()
-        return page_of([_key(fields) for fields in documents], limit, lambda key: key.id)
+        return page_of(documents, limit, _key)
 
     async def revoke(
         self, key_id: str, viewer: Principal, at: datetime, act: OperatorAct | None = None
@@ -130,7 +131,8 @@ def _document(key: ApiKey, key_hash: str) -> ApiKeyDocument:
     )
 
 
-def _key(fields: dict[str, Any]) -> ApiKey:
+@read_from(ApiKeyDocument)
+def _key(fields: Fields) -> ApiKey:
     return ApiKey(
         id=fields["_id"],
         owner_id=fields["owner_id"],

@@ -15,6 +15,7 @@ from pymongo.errors import BulkWriteError
 
 from payflow.domain.attempts import Key, StepAttempt
 from payflow.domain.errors import Trouble
+from payflow.observability.periodic import Failures
 from payflow.storage.timeline_mapping import attempt_fields, attempt_name
 from payflow.storage.transactions import Collection, translated
 from payflow.storage.uncancelled import Calls
@@ -60,6 +61,7 @@ class AttemptLog:
         self._grown.set()
 
     async def _write_on(self) -> None:
+        failures = Failures("attempt notes")
         while True:
             await self._grown.wait()
             try:
@@ -67,6 +69,9 @@ class AttemptLog:
             except Trouble as error:
                 logger.debug("attempts wait to be noted: {!r}", error)
                 await asyncio.sleep(AGAIN_S)
+            except Exception as error:  # a note is not worth the task that takes all others
+                failures.note(error)
+                self._waiting.clear()
             if not self._waiting:
                 self._grown.clear()
 

@@ -64,7 +64,8 @@ def link_after(last: Fields | None, line: Fields) -> dict[str, Any]:
         "_id": 1 if last is None else last["_id"] + 1,
         "act_id": line["_id"],
         "digest": digest_of(line),
-        "previous": BEGINNING if last is None else last["hash"],
+        # a link that was spoilt is found by who verifies; it stops no operator
+        "previous": BEGINNING if last is None else str(last.get("hash")),
     }
     return {**link, "hash": hash_of(link)}
 

@@ -23,6 +23,7 @@ from payflow.domain.wallets import Wallet
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.drawing import draw_up, paid_first
 from payflow.storage.mapping import to_wallet
+from payflow.storage.reading import each_readable
 from payflow.storage.slices import slices
 
 MAX_PROBLEMS = 100  # told at once; the next try tells of the others
@@ -82,8 +83,8 @@ class _Directory:
             emails |= {order.destination_email or ""}
         wallets: dict[str, Wallet] = {}
         for part in slices(sorted(ids)):
-            async for fields in books.wallets.find({"_id": {"$in": part}}):
-                wallets[fields["_id"]] = to_wallet(fields)
+            found = books.wallets.find({"_id": {"$in": part}})
+            wallets |= {one.id: one async for one in each_readable(to_wallet, found)}
         return cls(wallets, await _paid(books, emails - {""}))
 
     def source(self, order: TransferOrder) -> Wallet:
@@ -109,8 +110,8 @@ async def _paid(books: BooksCollections, emails: set[str]) -> dict[tuple[str, st
     for part in slices(sorted(emails)):
         users = books.users.find({"email": {"$in": part}}, {"email": 1})
         email_of = {user["_id"]: user["email"] async for user in users}
-        async for fields in books.wallets.find({"owner_id": {"$in": sorted(email_of)}}):
-            wallet = to_wallet(fields)
+        found = books.wallets.find({"owner_id": {"$in": sorted(email_of)}})
+        async for wallet in each_readable(to_wallet, found):
             key = (email_of[wallet.owner_id], wallet.currency)
             candidates.setdefault(key, []).append(wallet)
     return {key: paid_first(wallets) for key, wallets in candidates.items()}

@@ -6,7 +6,9 @@ from payflow.domain.batches import Batch, BatchCounts, BatchMode
 from payflow.domain.identifiers import journal_key
 from payflow.domain.ports import IdempotencyClaim
 from payflow.domain.representation import rfc3339
+from payflow.storage.documents import BatchDocument
 from payflow.storage.mapping import Fields, claim_fields
+from payflow.storage.reading import read_from
 
 
 def from_batch(batch: Batch, request_id: str | None) -> dict[str, Any]:
@@ -33,6 +35,7 @@ def batch_state(batch: Batch) -> dict[str, Any]:
     }
 
 
+@read_from(BatchDocument)
 def to_batch(fields: Fields) -> Batch:
     """A ``batches`` document as the domain knows it; its counts are those of its last write."""
     return Batch(

@@ -6,13 +6,14 @@ from typing import Any
 from pymongo import ASCENDING
 
 from payflow.domain.batch_ports import BatchPlan
-from payflow.domain.batches import Batch, BatchMode, counts_of
+from payflow.domain.batches import Batch, counts_of
 from payflow.domain.errors import NotFound
 from payflow.domain.transfers import Transfer, TransferStatus
 from payflow.storage.batch_mapping import batch_state, to_batch
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.endings import UNFINISHED
-from payflow.storage.mapping import Fields, to_transfer
+from payflow.storage.mapping import to_transfer
+from payflow.storage.reading import each_readable
 from payflow.storage.transactions import translated
 
 
@@ -24,8 +25,8 @@ class MongoBatchWork:
 
     async def plan(self, batch_id: str) -> BatchPlan:
         """How the batch is to be carried out."""
-        fields = await self._read(batch_id)
-        return BatchPlan(BatchMode(fields["mode"]), int(fields["total"]))
+        batch = await self._read(batch_id)
+        return BatchPlan(batch.mode, batch.counts.total)
 
     async def knows(self, batch_id: str) -> bool:
         """Whether the batch is there, as the majority has it."""
@@ -34,7 +35,7 @@ class MongoBatchWork:
 
     async def is_cancelled(self, batch_id: str) -> bool:
         """Whether its owner has cancelled it."""
-        return bool((await self._read(batch_id))["cancelled"])
+        return (await self._read(batch_id)).cancelled
 
     async def unfinished(self, batch_id: str, first: int, past: int) -> list[Transfer]:
         """The items of that range which have not ended, in order."""
@@ -47,7 +48,7 @@ class MongoBatchWork:
             wanted, sort=[("batch_index", ASCENDING)], hint="batch_item"
         )
         with translated():
-            return [to_transfer(fields) async for fields in found]
+            return [one async for one in each_readable(to_transfer, found)]
 
     async def failed_before(self, batch_id: str, index: int) -> bool:
         """Whether an item with a smaller index has failed."""
@@ -64,7 +65,7 @@ class MongoBatchWork:
 
     async def close(self, batch_id: str) -> int:
         """Write the end of a batch whose items have all ended, or say how many have not."""
-        batch = to_batch(await self._read(batch_id))
+        batch = await self._read(batch_id)
         if batch.counts.pending == 0:
             return 0
         with translated():
@@ -75,12 +76,12 @@ class MongoBatchWork:
                 )
         return batch.counts.pending
 
-    async def _read(self, batch_id: str) -> Fields:
+    async def _read(self, batch_id: str) -> Batch:
         with translated():
             fields = await self._books.batches.find_one({"_id": batch_id})
         if fields is None:
             raise NotFound("batch", batch_id)
-        return fields
+        return to_batch(fields)
 
 
 async def count_items(books: BooksCollections, batch: Batch) -> Batch:

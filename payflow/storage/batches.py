@@ -33,6 +33,7 @@ from payflow.storage.door import Door
 from payflow.storage.identity import new_id
 from payflow.storage.mapping import from_acceptance, from_transfer, to_transfer
 from payflow.storage.pages import page_of
+from payflow.storage.reading import Fields
 from payflow.storage.slices import SLICE, slices
 from payflow.storage.transactions import in_transaction, translated
 from payflow.storage.visibility import owned_one, visible_to
@@ -122,7 +123,7 @@ class MongoBatches:
         )
         with translated():
             documents = await found.to_list()
-        return page_of([to_transfer(fields) for fields in documents], limit, _next_index)
+        return page_of(documents, limit, to_transfer, _next_index)
 
     async def cancel(self, batch_id: str, owner: Principal) -> Batch:
         """Say that it is cancelled, then void the debits of the items that have not begun.
@@ -220,5 +221,5 @@ def _encoded(documents: Sequence[dict[str, Any]]) -> list[RawBSONDocument]:
     return [RawBSONDocument(bson.encode(one)) for one in documents]
 
 
-def _next_index(transfer: Transfer) -> str:
-    return str(transfer.place.index + 1 if transfer.place else 0)
+def _next_index(item: Fields) -> str:
+    return str(int(item["batch_index"]) + 1)

@@ -152,7 +152,8 @@ class TerminalBell:
                     self._listening = True
                     async for message in pubsub.listen():
                         if message["type"] == "message":
-                            self._look(message["data"].decode().split(","))
+                            ids = message["data"].decode(errors="replace")
+                            self._look(ids.split(","))
             except REDIS_AWAY as error:
                 if self._listening:
                     logger.warning("redis is away, waiters poll: {!r}", error)

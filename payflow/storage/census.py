@@ -9,7 +9,9 @@ from payflow.domain.observing import Proven, Standing
 from payflow.domain.transfers import TransferStatus
 from payflow.storage.endings import OPEN, UNFINISHED
 from payflow.storage.identity import SystemClock
+from payflow.storage.proof_documents import ProofDocument
 from payflow.storage.proofs import is_stale
+from payflow.storage.reading import Fields, read_from, readable
 from payflow.storage.transactions import Collection, translated
 
 COUNT_AGAIN_S = 3.0  # several scrapers, or one that is eager, cost the books no more than this
@@ -39,7 +41,8 @@ class MongoCensus:
         )
         in_flight = {status: 0 for status in TransferStatus if not status.is_terminal}
         async for group in found:
-            in_flight[TransferStatus(group["_id"])] = int(group["count"])
+            if group["_id"] in in_flight:  # whoever else reads the others says that they are wrong
+                in_flight[TransferStatus(group["_id"])] = int(group["count"])
         parked = await self._transfers.count_documents({"needs_attention": True})
         return Standing(in_flight, parked, await last_proof(self._proofs))
 
@@ -47,8 +50,11 @@ class MongoCensus:
 async def last_proof(proofs: Collection) -> Proven | None:
     """The last proof, with its ages by this machine's clock; None while there is none."""
     kept = await proofs.find_one({}, sort=[("_id", DESCENDING)])
-    if kept is None:
-        return None
+    return next(iter(readable(_proven, [kept] if kept else [])), None)
+
+
+@read_from(ProofDocument)
+def _proven(kept: Fields) -> Proven:
     statement, now = kept["statement"], SystemClock().now()
     oldest = statement["oldest_in_transit"]
     since = datetime.fromisoformat(oldest["since"]) if oldest else now

@@ -34,6 +34,9 @@ def open_client(settings: Settings, *, longest_answer_s: float = _LONGEST_ANSWER
         settings.mongo_url,
         appname=APP_NAME,
         tz_aware=True,
+        # one value that Python cannot express must not spoil the whole answer it is in
+        datetime_conversion="DATETIME_AUTO",
+        unicode_decode_error_handler="replace",
         w="majority",
         journal=True,
         readConcernLevel="majority",

@@ -21,6 +21,7 @@ from payflow.storage.endings import (
     UNFINISHED,
     WHY_NOT,
 )
+from payflow.storage.journal_fields import ClaimFields, EventFields, PostingFields
 from payflow.storage.proof_documents import (
     FindingDocument,
     ProofDocument,
@@ -43,8 +44,8 @@ class UserDocument(StoredDocument):
     email: str
     name: str
     phone: str | None = None
-    role: Role = Role.USER
-    active: bool = True
+    role: Role
+    active: bool
     password_hash: str
     created_at: datetime
 
@@ -61,10 +62,10 @@ class WalletDocument(StoredDocument):
     owner_id: str
     currency: str
     name: str | None = None
-    balance: int = 0
-    held: int = 0
-    status: WalletStatus = WalletStatus.ACTIVE
-    sequence: int = 0
+    balance: int
+    held: int
+    status: WalletStatus
+    sequence: int
     contended: int = 0  # how often legs of this wallet met another worker's
     created_at: datetime
 
@@ -89,7 +90,7 @@ class TransferDocument(StoredDocument):
     """A transfer's present state; its history is the journal."""
 
     status: TransferStatus
-    amount: int
+    amount: int = Field(ge=1)
     currency: str
     source_wallet_id: str
     destination_wallet_id: str
@@ -100,14 +101,14 @@ class TransferDocument(StoredDocument):
     wallet_ids: list[str]
     description: str | None = None
     metadata: list[UserPair]
-    failure: FailureDocument | None = None
-    refunded: bool = False
-    needs_attention: bool = False
+    failure: FailureDocument | None
+    refunded: bool
+    needs_attention: bool
     workflow_id: str
     sequence: int
     created_at: datetime
     updated_at: datetime
-    completed_at: datetime | None = None
+    completed_at: datetime | None
     # which item of which batch it is; a transfer of its own has none of the three
     batch_id: str | None = None
     batch_index: int | None = None
@@ -171,12 +172,12 @@ class BatchDocument(StoredDocument):
     mode: BatchMode
     status: BatchStatus
     total: int
-    completed: int = 0
-    failed: int = 0
-    cancelled: bool = False
+    completed: int
+    failed: int
+    cancelled: bool
     request_id: str | None = None
     created_at: datetime
-    completed_at: datetime | None = None
+    completed_at: datetime | None
 
     class Settings:
         """Collection and indexes."""
@@ -200,7 +201,7 @@ class JournalDocument(StoredDocument):
     outcome: str | None = None
     code: str | None = None
     currency: str | None = None  # a batch, or a mark that concerns no money, has none
-    postings: list[dict[str, Any]] = Field(default_factory=list)
+    postings: list[PostingFields]
     transfer_id: str | None = None
     movement_id: str | None = None
     batch_id: str | None = None
@@ -208,10 +209,10 @@ class JournalDocument(StoredDocument):
     wallet_sequence: int | None = None
     balance_after: int | None = None
     entry_id: str
-    event: dict[str, Any]
-    audience: list[str] = Field(default_factory=list)  # users who may see the event
+    event: EventFields
+    audience: list[str]  # users who may see the event
     endpoint_id: str | None = None  # the one webhook endpoint the event is for
-    idempotency: dict[str, str] | None = None
+    idempotency: ClaimFields | None = None
     order: dict[str, Any] | None = None  # of an init entry: its parties, its place in a batch
     origin: dict[str, Any] | None = None
     note: dict[str, str] | None = None
@@ -254,7 +255,7 @@ class FeedDocument(Document):
 
     id: int  # type: ignore[assignment]  # Beanie's default is an ObjectId; ours is the position
     event_id: str
-    event: dict[str, Any]
+    event: EventFields
     audience: list[str]
     transfer_id: str | None = None
     wallet_id: str | None = None

@@ -1,16 +1,18 @@
 """The feed over MongoDB: events by position, for those who may see them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from pymongo import ASCENDING, DESCENDING
 
 from payflow.domain.event_ports import FeedEvent
-from payflow.storage.documents import FeedDocument, JournalDocument, TransferDocument
+from payflow.storage.documents import FeedDocument, JournalDocument
+from payflow.storage.reading import Fields, read_from, readable
 from payflow.storage.transactions import Client, Collection, translated
 from payflow.storage.user_keys import sent_event
 
+FEED = FeedDocument.Settings.name
 RELAY = "relay"  # the lease, and how far the relay and those it hands to have come
 
 
@@ -22,7 +24,6 @@ class FeedCollections:
     feed: Collection
     journal: Collection
     relay: Collection
-    transfers: Collection  # read only: the parties of events older than ``audience``
 
     @classmethod
     def of(cls, client: Client, database: str) -> Self:
@@ -33,7 +34,6 @@ class FeedCollections:
             feed=kept[FeedDocument.Settings.name],
             journal=kept[JournalDocument.Settings.name],
             relay=kept[RELAY],
-            transfers=kept[TransferDocument.Settings.name],
         )
 
 
@@ -52,11 +52,18 @@ class MongoFeed:
         transfer_id: str | None = None,
         limit: int = 100,
     ) -> Sequence[FeedEvent]:
-        """The next events after ``position``, oldest first."""
-        query = events_wanted(position, user_id, types, transfer_id)
-        with translated():
-            found = await self._feed.find(query, sort=[("_id", ASCENDING)], limit=limit).to_list()
-        return to_feed_events(found)
+        """The next events after ``position``, oldest first; what cannot be read is passed over."""
+        events: list[FeedEvent] = []
+        while True:
+            query = events_wanted(position, user_id, types, transfer_id)
+            missing = limit - len(events)
+            found = self._feed.find(query, sort=[("_id", ASCENDING)], limit=missing)
+            with translated():
+                documents = await found.to_list()
+            events += readable(to_feed_event, documents)
+            if len(documents) < missing or len(events) == limit:
+                return events
+            position = int(documents[-1]["_id"])
 
     async def last_position(self) -> int:
         """The position of the newest event; 0 while there is none."""
@@ -79,17 +86,15 @@ def events_wanted(
     return query
 
 
-def to_feed_events(documents: Iterable[Mapping[str, Any]]) -> list[FeedEvent]:
-    """Feed documents as the domain knows them."""
-    return [
-        FeedEvent(
-            position=int(fields["_id"]),
-            body=sent_event(fields["event"]),
-            audience=tuple(fields["audience"]),
-            transfer_id=fields.get("transfer_id"),
-            wallet_id=fields.get("wallet_id"),
-            endpoint_id=fields.get("endpoint_id"),
-            traceparent=fields.get("traceparent"),
-        )
-        for fields in documents
-    ]
+@read_from(FeedDocument)
+def to_feed_event(fields: Fields) -> FeedEvent:
+    """A feed document as the domain knows it."""
+    return FeedEvent(
+        position=int(fields["_id"]),
+        body=sent_event(fields["event"]),
+        audience=tuple(fields["audience"]),
+        transfer_id=fields.get("transfer_id"),
+        wallet_id=fields.get("wallet_id"),
+        endpoint_id=fields.get("endpoint_id"),
+        traceparent=fields.get("traceparent"),
+    )

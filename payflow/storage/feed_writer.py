@@ -15,10 +15,11 @@ from pymongo.errors import BulkWriteError
 
 from payflow.domain.errors import PayflowError
 from payflow.domain.event_ports import FeedEvent
-from payflow.storage.feed import FeedCollections, to_feed_events
-from payflow.storage.feed_places import is_readable, placed, with_audience
+from payflow.storage.feed import FeedCollections, to_feed_event
+from payflow.storage.feed_places import is_readable, placed
 from payflow.storage.journal_gaps import JournalGaps
 from payflow.storage.journal_tail import Batch
+from payflow.storage.reading import readable
 from payflow.storage.relay_lease import PLACE
 from payflow.storage.transactions import in_transaction, translated
 
@@ -63,7 +64,6 @@ class FeedWriter:
         self._client = collections.client
         self._feed = collections.feed
         self._relay = collections.relay
-        self._transfers = collections.transfers
         self._gaps = JournalGaps(collections)
         self._epoch = epoch
         self.place = place
@@ -136,9 +136,8 @@ class FeedWriter:
         return {"_id": PLACE, "epoch": self._epoch, "position": self.place.position}
 
     async def _write(self, documents: Sequence[Fields], token: Fields | None) -> list[FeedEvent]:
-        readable = [fields for fields in documents if is_readable(fields)]
-        audible = await with_audience(readable, self._transfers)
-        made = placed(audible, self.place.position, self.place.hash)
+        events = [fields for fields in documents if is_readable(fields)]
+        made = placed(events, self.place.position, self.place.hash)
         position = self.place.position + len(made)
         last_hash = made[-1]["hash"] if made else self.place.hash
         update: Fields = {"$set": {"position": position, "hash": last_hash}}
@@ -157,7 +156,7 @@ class FeedWriter:
         self.place = replace(
             self.place, position=position, hash=last_hash, token=token or self.place.token
         )
-        return to_feed_events(made)
+        return readable(to_feed_event, made)
 
 
 def _is_duplicate(error: BulkWriteError) -> bool:

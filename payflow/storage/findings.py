@@ -22,6 +22,7 @@ from payflow.storage.audit_chain import AuditChain
 from payflow.storage.identity import new_id
 from payflow.storage.pages import page_of
 from payflow.storage.proof_documents import FindingDocument
+from payflow.storage.reading import each_readable, read_from
 from payflow.storage.transactions import Client, in_transaction, translated
 
 CLOSE = "close_finding"  # as the audit log has it
@@ -47,8 +48,8 @@ class MongoFindings:
             query["_id"] = {"$lt": after}
         with translated():
             found = self._findings.find(query, sort=[("_id", DESCENDING)], limit=limit + 1)
-            recorded = [to_finding(fields) async for fields in found]
-        return page_of(recorded, limit, lambda one: one.id)
+            documents = await found.to_list()
+        return page_of(documents, limit, to_finding)
 
     async def close(self, closure: FindingClosure) -> RecordedFinding:
         """Close one, with a line in the audit log, in one transaction."""
@@ -81,7 +82,7 @@ class MongoFindings:
         """All that are open, oldest first."""
         query = {"status": FindingStatus.OPEN.value}
         found = self._findings.find(query, sort=[("_id", ASCENDING)])
-        return [to_finding(fields) async for fields in found]
+        return [one async for one in each_readable(to_finding, found)]
 
     async def closed_since(self, moment: datetime) -> bool:
         """Whether an operator has closed one since then."""
@@ -137,6 +138,7 @@ def recorded(
     )
 
 
+@read_from(FindingDocument)
 def to_finding(fields: Fields) -> RecordedFinding:
     """A ``proof_findings`` document as the domain knows it."""
     return RecordedFinding(

@@ -8,7 +8,6 @@ from pymongo import ASCENDING
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from payflow.storage.feed import FeedCollections
-from payflow.storage.feed_places import is_readable
 from payflow.storage.journal_tail import PLACED
 from payflow.storage.transactions import translated
 
@@ -43,12 +42,12 @@ class JournalGaps:
 
     async def without_placed(self, documents: Iterable[Fields]) -> list[Fields]:
         """Those of the documents whose event has no place yet."""
-        readable = [fields for fields in documents if is_readable(fields)]
-        ids = [fields["event"]["id"] for fields in readable]
+        named = [fields for fields in documents if names_an_event(fields)]
+        ids = [fields["event"]["id"] for fields in named]
         with translated():
             found = self._feed.find({"event_id": {"$in": ids}}, {"_id": 0, "event_id": 1})
             placed = {fields["event_id"] async for fields in found}
-        return [fields for fields in readable if fields["event"]["id"] not in placed]
+        return [fields for fields in named if fields["event"]["id"] not in placed]
 
     async def _keys(
         self, since: datetime | None, last: Fields | None, session: AsyncClientSession | None
@@ -63,7 +62,8 @@ class JournalGaps:
             session=session,
         )
         if last is not None:
-            found = found.min([("created_at", last["created_at"]), ("_id", last["_id"])])
+            age: Any = last.get("created_at")  # one that has none is the oldest
+            found = found.min([("created_at", age), ("_id", last["_id"])])
         with translated():
             return await found.to_list()
 
@@ -71,4 +71,10 @@ class JournalGaps:
         with translated():
             found = self._journal.find({"_id": {"$in": list(keys)}}, PLACED, session=session)
             by_key = {fields["_id"]: fields async for fields in found}
-        return [by_key[key] for key in keys]
+        return [by_key[key] for key in keys if key in by_key]
+
+
+def names_an_event(fields: Fields) -> bool:
+    """Whether it can be compared; what is wrong with others shows where the whole is read."""
+    event = fields.get("event")
+    return isinstance(event, dict) and isinstance(event.get("id"), str)

@@ -16,11 +16,16 @@ from payflow.domain.ports import IdempotencyClaim, Origin, WalletEntry
 from payflow.domain.representation import rfc3339, transfer_object
 from payflow.domain.transfers import FailureCode, Transfer, TransferStatus
 from payflow.domain.wallets import Wallet, WalletStatus
+from payflow.storage.documents import JournalDocument, TransferDocument, WalletDocument
+from payflow.storage.reading import read_from
 from payflow.storage.user_keys import from_pairs, stored_data, to_pairs
 
 Fields = Mapping[str, Any]
 
+ANSWERED = ("leg", "outcome", "code")  # what of a journal document an answer is made of
 
+
+@read_from(WalletDocument)
 def to_wallet(fields: Fields) -> Wallet:
     """A ``wallets`` document as the domain knows it."""
     return Wallet(
@@ -51,6 +56,7 @@ def from_wallet(wallet: Wallet) -> dict[str, Any]:
     }
 
 
+@read_from(TransferDocument)
 def to_transfer(fields: Fields) -> Transfer:
     """A ``transfers`` document as the domain knows it."""
     failure = fields.get("failure")
@@ -128,6 +134,7 @@ def transfer_state(transfer: Transfer) -> dict[str, Any]:
     }
 
 
+@read_from(JournalDocument, *ANSWERED)
 def to_answer(fields: Fields) -> StepAnswer:
     """What a leg's journal document answers."""
     code = fields.get("code")
@@ -260,6 +267,7 @@ def from_movement(
     }
 
 
+@read_from(JournalDocument)
 def to_movement(fields: Fields) -> Movement:
     """A deposit's or withdrawal's journal document as the domain knows it."""
     amount = next(p["amount"] for p in fields["postings"] if p["account"] == fields["wallet_id"])
@@ -274,6 +282,7 @@ def to_movement(fields: Fields) -> Movement:
     )
 
 
+@read_from(JournalDocument)
 def to_wallet_entry(fields: Fields) -> WalletEntry:
     """A journal document as a line of the statement of the wallet it touched."""
     amount = next(p["amount"] for p in fields["postings"] if p["account"] == fields["wallet_id"])

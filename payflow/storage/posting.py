@@ -45,6 +45,7 @@ from payflow.storage.transactions import (
     attempt,
     is_conflict,
     pause,
+    raise_translated,
     translate,
     translated,
 )
@@ -166,7 +167,7 @@ class PostingEngine:
                     UNBOUND_PATIENCE_S if order.mode is BatchMode.INDEPENDENT else ITEMS_PATIENCE_S,
                 )
             except PyMongoError as error:
-                raise translate(error) from error
+                raise_translated(error)
             except WriteConflict as error:
                 raise BooksUnavailable from error
             finally:

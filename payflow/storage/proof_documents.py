@@ -4,8 +4,11 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from beanie import Document
+from pydantic import JsonValue
 from pymongo import ASCENDING, DESCENDING, IndexModel
 
+from payflow.domain.invariants import Invariant
+from payflow.domain.proof_ports import FindingStatus
 from payflow.storage.stored import StoredDocument
 
 
@@ -57,7 +60,7 @@ class ProofDocument(Document):
     """A signed proof under its number; the statement is what was signed, and is never changed."""
 
     id: int  # type: ignore[assignment]  # Beanie's default is an ObjectId; ours is the number
-    statement: dict[str, Any]
+    statement: dict[str, JsonValue]
     at: datetime
 
     class Settings:
@@ -69,10 +72,10 @@ class ProofDocument(Document):
 class FindingDocument(StoredDocument):
     """Something the proof has found wrong; open until an operator closes it, and then kept."""
 
-    invariant: str
+    invariant: Invariant
     subject_id: str
     detail: str
-    status: str
+    status: FindingStatus
     first_proof: int
     last_proof: int
     wallet_ids: list[str]

@@ -7,7 +7,11 @@ from pymongo import DESCENDING
 
 from payflow.domain.ports import Clock
 from payflow.domain.proof_ports import ProofPending, ProofStale, Statement
+from payflow.storage.proof_documents import ProofDocument
+from payflow.storage.reading import Fields, each_readable, read_from
 from payflow.storage.transactions import Collection, translated
+
+LATEST = 10  # proofs among which the last readable one is looked for
 
 
 class MongoProofs:
@@ -18,8 +22,8 @@ class MongoProofs:
         self._clock = clock
 
     async def latest(self) -> Statement:
-        """The last one."""
-        found = await self.before(None, 1)
+        """The last one that can be read."""
+        found = await self.before(None, LATEST)
         if not found:
             raise ProofPending
         if is_stale(found[0], self._clock.now()):
@@ -31,7 +35,13 @@ class MongoProofs:
         older = {} if number is None else {"_id": {"$lt": number}}
         with translated():
             found = self._proofs.find(older, sort=[("_id", DESCENDING)], limit=limit)
-            return [kept["statement"] async for kept in found]
+            return [one async for one in each_readable(_statement, found)]
+
+
+@read_from(ProofDocument)
+def _statement(kept: Fields) -> Statement:
+    statement: Statement = kept["statement"]
+    return statement
 
 
 def is_stale(statement: Statement, now: datetime) -> bool:

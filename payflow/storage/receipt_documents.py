@@ -1,11 +1,19 @@
 """A period's root as a Beanie document, written once."""
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from pydantic import BaseModel, Field, JsonValue
 from pymongo import ASCENDING, IndexModel
 
 from payflow.storage.stored import StoredDocument
+
+
+class TileFields(BaseModel):
+    """The root of some leaves, and the position before the first of them."""
+
+    after: int
+    node: bytes
 
 
 class ReceiptRootDocument(StoredDocument):
@@ -14,10 +22,11 @@ class ReceiptRootDocument(StoredDocument):
     ``tiles`` are the roots of 256 leaves each, with the feed's position before the first of them.
     """
 
-    statement: dict[str, Any]
+    statement: dict[str, JsonValue]
     ends_at: datetime
     through_position: int
-    tiles: list[dict[str, Any]]
+    tiles: list[TileFields]
+    left_out: list[int] = Field(default_factory=list)  # positions without a leaf
 
     class Settings:
         """Collection and indexes."""

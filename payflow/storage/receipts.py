@@ -9,9 +9,10 @@ from pymongo import ASCENDING, DESCENDING
 from pymongo.errors import DuplicateKeyError
 
 from payflow.domain.events import TERMINAL_TYPES
-from payflow.domain.receipt_ports import Facts, SealedRoot, Tile, TransferEnd
+from payflow.domain.receipt_ports import Ends, Facts, SealedRoot, Tile, TransferEnd
 from payflow.domain.receipts import LEGS, entry_said, facts_of
 from payflow.storage.documents import FeedDocument, JournalDocument
+from payflow.storage.reading import each_readable, read_from, readable
 from payflow.storage.receipt_documents import ReceiptRootDocument
 from payflow.storage.transactions import Client, translated
 from payflow.storage.user_keys import sent_data
@@ -31,13 +32,17 @@ class MongoReceipts:
         self._journal = kept[JournalDocument.Settings.name]
         self._roots = kept[ReceiptRootDocument.Settings.name]
 
-    async def ends_after(self, position: int, limit: int) -> Sequence[TransferEnd]:
+    async def ends_after(self, position: int, limit: int, without: Collection[int] = ()) -> Ends:
         """The next transfers' ends after ``position``, in the order of the feed."""
+        query = ends_wanted(position)
+        if without:
+            query["_id"]["$nin"] = sorted(without)
         with translated():
-            found = self._feed.find(
-                ends_wanted(position), _END, sort=[("_id", ASCENDING)], limit=limit
-            )
-            return [_to_end(fields) async for fields in found]
+            found = self._feed.find(query, _END, sort=[("_id", ASCENDING)], limit=limit)
+            documents = await found.to_list()
+        ends = readable(_to_end, documents)
+        read = {end.position for end in ends}
+        return Ends(ends, [int(one["_id"]) for one in documents if one["_id"] not in read])
 
     async def end_of(self, transfer_id: str) -> TransferEnd | None:
         """Where the transfer ended; None while the feed does not say so."""
@@ -52,14 +57,19 @@ class MongoReceipts:
         with translated():
             async for fields in self._journal.find(query):
                 by_transfer[fields["transfer_id"]].append(fields)
-        told = {name: _facts(journal) for name, journal in by_transfer.items()}
-        return {name: facts for name, facts in told.items() if facts is not None}
+        return {
+            name: facts
+            for name, journal in by_transfer.items()
+            if (entries := readable(_to_entry, journal)) and len(entries) == len(journal)
+            if (facts := _facts(entries)) is not None
+        }
 
     async def newest_root(self) -> SealedRoot | None:
         """The last root of the chain."""
         with translated():
             found = await self._roots.find_one({}, sort=[("_id", DESCENDING)])
-        return _to_root(found) if found else None
+        # whatever is wrong with its tiles, the next root follows it
+        return _to_root({**found, "tiles": [], "left_out": []}) if found else None
 
     async def root_over(self, position: int) -> SealedRoot | None:
         """The root whose tree has the transfer that ended there; None before it is sealed."""
@@ -80,7 +90,7 @@ class MongoReceipts:
         order = [("_id", DESCENDING)]
         with translated():
             found = self._roots.find(query, {"statement": 1}, sort=order, limit=limit)
-            return [_statement(fields) async for fields in found]
+            return [one async for one in each_readable(_statement, found)]
 
     async def keep(self, root: SealedRoot) -> bool:
         """Write the root, unless its period has one; whether it was written."""
@@ -89,6 +99,7 @@ class MongoReceipts:
             "statement": dict(root.statement),
             "ends_at": root.ends_at,
             "through_position": root.through_position,
+            "left_out": list(root.left_out),
             "tiles": [{"after": one.after_position, "node": one.node} for one in root.tiles],
         }
         with translated():
@@ -114,9 +125,15 @@ def root_wanted(position: int) -> dict[str, Any]:
     return {"through_position": {"$gte": position}}
 
 
+@read_from(FeedDocument, "_id", "transfer_id")
 def _to_end(fields: Fields) -> TransferEnd:
     at = datetime.fromisoformat(fields["event"]["created_at"])
     return TransferEnd(int(fields["_id"]), fields["transfer_id"], at)
+
+
+@read_from(JournalDocument)
+def _to_entry(fields: Fields) -> Fields:
+    return fields
 
 
 def _facts(journal: Sequence[Fields]) -> Facts | None:
@@ -129,15 +146,18 @@ def _facts(journal: Sequence[Fields]) -> Facts | None:
     )
 
 
+@read_from(ReceiptRootDocument)
 def _to_root(fields: Fields) -> SealedRoot:
     return SealedRoot(
         statement=_statement(fields),
         ends_at=fields["ends_at"],
         through_position=int(fields["through_position"]),
         tiles=tuple(Tile(int(one["after"]), bytes(one["node"])) for one in fields["tiles"]),
+        left_out=tuple(int(one) for one in fields.get("left_out", ())),
     )
 
 
+@read_from(ReceiptRootDocument, "statement")
 def _statement(fields: Fields) -> dict[str, Any]:
     return _plain(fields["statement"])
 

@@ -11,6 +11,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 
 from payflow.domain.users import RefreshToken
 from payflow.storage.access_documents import RefreshTokenDocument
+from payflow.storage.reading import Fields, read_from
 from payflow.storage.transactions import Client, in_transaction, translated
 
 
@@ -47,10 +48,11 @@ class MongoRefreshTokens:
             )
             if fields is None:
                 return None
+            spent = _token(fields)
             following = _document(successor)
-            following.family_id, following.user_id = fields["family_id"], fields["user_id"]
+            following.family_id, following.user_id = spent.family_id, spent.user_id
             await following.insert(session=session)
-            return _token(fields)
+            return spent
 
         return await in_transaction(self._client, write)
 
@@ -84,12 +86,15 @@ def _document(token: RefreshToken) -> RefreshTokenDocument:
         id=token.token_hash,
         family_id=token.family_id,
         user_id=token.user_id,
+        spent=False,
+        revoked=False,
         created_at=token.created_at,
         expires_at=token.expires_at,
     )
 
 
-def _token(fields: dict[str, Any]) -> RefreshToken:
+@read_from(RefreshTokenDocument)
+def _token(fields: Fields) -> RefreshToken:
     return RefreshToken(
         token_hash=fields["_id"],
         family_id=fields["family_id"],

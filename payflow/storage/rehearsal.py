@@ -9,6 +9,7 @@ from payflow.domain.repair_ports import OperatorAct
 from payflow.domain.simulation import FaultPhase, FaultRule, FaultType, Simulation
 from payflow.storage.audit import MongoAuditLog
 from payflow.storage.documents import SimulationDocument
+from payflow.storage.reading import Fields, read_from, readable
 from payflow.storage.transactions import translated
 
 _ID = "current"
@@ -25,9 +26,8 @@ class MongoRehearsal:
         with translated():
             # asked at each attempt of a step, so without the cost of a document's validation
             found = await SimulationDocument.get_pymongo_collection().find_one({"_id": _ID})
-        if found is None:
-            return Simulation()
-        return Simulation(found["enabled"], tuple(_rule(fields) for fields in found["rules"]))
+        # rules that cannot be read make no step fail
+        return next(iter(readable(_to_simulation, [found] if found else [])), Simulation())
 
     async def put(self, simulation: Simulation, act: OperatorAct | None = None) -> None:
         """Replace them, all at once."""
@@ -64,6 +64,11 @@ def _fields(rule: FaultRule) -> dict[str, Any]:
         "phase": rule.phase.value,
         "transfer_ids": list(rule.transfer_ids),
     }
+
+
+@read_from(SimulationDocument)
+def _to_simulation(fields: Fields) -> Simulation:
+    return Simulation(fields["enabled"], tuple(_rule(one) for one in fields["rules"]))
 
 
 def _rule(fields: dict[str, Any]) -> FaultRule:

@@ -17,7 +17,7 @@ from payflow.domain.errors import BooksUnavailable
 from payflow.domain.events import GENESIS
 from payflow.storage.feed import FeedCollections
 from payflow.storage.idle_transactions import IdleTransactions
-from payflow.storage.transactions import WriteConflict, in_transaction, translate, translated
+from payflow.storage.transactions import WriteConflict, in_transaction, raise_translated, translated
 
 LEASE, PLACE = "lease", "place"  # documents of the ``relay`` collection
 BEAT_S = 1.0
@@ -113,4 +113,4 @@ class RelayLease:
         try:
             await self._idle.look()
         except PyMongoError as error:
-            raise translate(error) from error
+            raise_translated(error)

@@ -7,6 +7,7 @@ from pymongo import ASCENDING, IndexModel
 from pymongo.errors import DuplicateKeyError
 
 from payflow.domain.sign_on import Identity, Visit
+from payflow.storage.reading import Fields, read_from
 from payflow.storage.stored import StoredDocument
 from payflow.storage.transactions import Client, translated
 
@@ -69,15 +70,13 @@ class MongoSignOns:
             found = await self._visits.find_one_and_delete(which)
         if found is None:
             return None
-        return Visit(
-            state_hash, ticket_hash, found["nonce"], found["verifier"], found["expires_at"]
-        )
+        return _to_visit(found)
 
     async def user_of(self, identity: Identity) -> str | None:
         """The id of the user this identity is."""
         with translated():
             found = await self._links.find_one({"_id": identity.key})
-        return str(found["user_id"]) if found else None
+        return _user_of(found) if found else None
 
     async def link(self, identity: Identity, user_id: str, now: datetime) -> None:
         """Keep the link, unless there is one."""
@@ -93,3 +92,14 @@ class MongoSignOns:
                 await self._links.insert_one(line)
         except DuplicateKeyError:
             return
+
+
+@read_from(SignOnVisitDocument)
+def _to_visit(fields: Fields) -> Visit:
+    names = ("_id", "ticket_hash", "nonce", "verifier", "expires_at")
+    return Visit(*(fields[name] for name in names))
+
+
+@read_from(SignOnLinkDocument)
+def _user_of(fields: Fields) -> str:
+    return str(fields["user_id"])

@@ -18,7 +18,9 @@ from payflow.storage.documents import (
 )
 from payflow.storage.feed import RELAY
 from payflow.storage.findings import to_finding
+from payflow.storage.journal_gaps import names_an_event
 from payflow.storage.proof_documents import FindingDocument
+from payflow.storage.reading import each_readable
 from payflow.storage.relay_lease import LEASE
 from payflow.storage.transactions import translated
 from payflow.storage.webhook_deliveries import WAITED_FOR
@@ -116,7 +118,7 @@ async def webhook_standing(database: Database) -> WebhookStanding:
     pending = {"status": DeliveryStatus.PENDING.value}
     with translated():
         waited_for = await (await deliveries.aggregate(WAITED_FOR)).to_list()
-        due = [one["due_at"] for one in waited_for if one["due_at"] is not None]
+        due = [one["due_at"] for one in waited_for if isinstance(one["due_at"], datetime)]
         return WebhookStanding(
             pending=await deliveries.count_documents(pending, limit=COUNTED_AT_MOST),
             overdue_since=min(due, default=None),
@@ -137,7 +139,10 @@ async def parked_standing(database: Database) -> ParkedStanding:
         return ParkedStanding(
             count=count,
             oldest=tuple(one["_id"] for one in oldest),
-            since=min((one["updated_at"] for one in oldest), default=None),
+            since=min(
+                (at for one in oldest if isinstance(at := one.get("updated_at"), datetime)),
+                default=None,
+            ),
             now=await _server_time(database),
         )
 
@@ -150,9 +155,9 @@ async def findings_standing(database: Database) -> FindingsStanding:
     with translated():
         count = await kept.count_documents(opened, limit=COUNTED_AT_MOST)
         found = kept.find(opened, sort=[("_id", ASCENDING)], limit=LATEST)
-        oldest = [to_finding(fields) async for fields in found]
+        oldest = [one async for one in each_readable(to_finding, found)]
         last = kept.find(closed, {"wallet_ids": 1}, sort=[("_id", DESCENDING)], limit=LATEST)
-        of_closed = {one async for fields in last for one in fields["wallet_ids"]}
+        of_closed = {one async for fields in last for one in fields.get("wallet_ids") or ()}
         of_open = {one for finding in oldest for one in finding.wallet_ids}
         wallets = database[WalletDocument.Settings.name].find(
             {"_id": {"$in": sorted(of_open | of_closed)}, "status": WalletStatus.FROZEN.value},
@@ -170,19 +175,27 @@ async def findings_standing(database: Database) -> FindingsStanding:
 async def _first_unplaced(database: Database, last: dict[str, Any] | None) -> datetime | None:
     """When the oldest event was journaled that follows the feed's last and has no place."""
     since: dict[str, Any] = {}
-    if last is not None:
-        since = {"created_at": {"$gte": datetime.fromisoformat(last["event"]["created_at"])}}
+    if last is not None and (at := _said_at(last)):
+        since = {"created_at": {"$gte": at}}
     found = database[JournalDocument.Settings.name].find(
         since, {"event.id": 1, "created_at": 1}, sort=[("created_at", ASCENDING)], limit=LATEST
     )
-    young = await found.to_list()
+    young = [entry for entry in await found.to_list() if names_an_event(entry)]
     ids = [entry["event"]["id"] for entry in young]
     placed = database[FeedDocument.Settings.name].find(
         {"event_id": {"$in": ids}}, {"_id": 0, "event_id": 1}
     )
     has_place = {event["event_id"] async for event in placed}
-    waiting = (entry["created_at"] for entry in young if entry["event"]["id"] not in has_place)
+    waiting = (entry.get("created_at") for entry in young if entry["event"]["id"] not in has_place)
     return next(waiting, None)
+
+
+def _said_at(last: dict[str, Any]) -> datetime | None:
+    """When the event was journaled; None where that cannot be read."""
+    try:
+        return datetime.fromisoformat(last["event"]["created_at"])
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 async def _server_time(database: Database) -> datetime:

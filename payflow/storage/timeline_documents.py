@@ -1,12 +1,29 @@
 """A disturbed transfer's attempts as a Beanie document; an undisturbed one has none."""
 
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from pydantic import Field
+from pydantic import BaseModel
 from pymongo import ASCENDING, IndexModel
 
+from payflow.domain.attempts import Lane
 from payflow.storage.stored import StoredDocument
+
+
+class StepAttemptFields(BaseModel):
+    """One attempt at a step."""
+
+    run_id: str
+    activity_id: str
+    number: int
+    leg: str
+    lane: Lane
+    started_at: datetime
+    ended_at: datetime | None
+    outcome: str
+    failure: str | None
+    settles: bool
+    reckoned: bool
 
 
 class TimelineDocument(StoredDocument):
@@ -15,9 +32,9 @@ class TimelineDocument(StoredDocument):
     Once ``sealed`` nothing is added.
     """
 
-    attempts: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    noted: int = 0
-    sealed: bool = False
+    attempts: dict[str, StepAttemptFields]
+    noted: int
+    sealed: bool
     sealed_at: datetime | None = None
 
     class Settings:

@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from payflow.domain.attempts import Lane, StepAttempt
+from payflow.domain.attempts import Lane, StepAttempt, in_order
 from payflow.domain.ledger import Posting
 from payflow.domain.ports import Origin
-from payflow.domain.timeline_ports import ActOnTransfer, Journaled
+from payflow.domain.timeline_ports import ActOnTransfer, Journaled, Noted
+from payflow.storage.documents import AuditDocument, JournalDocument, OperatorActDocument
+from payflow.storage.reading import read_from
+from payflow.storage.timeline_documents import TimelineDocument
 
 Fields = Mapping[str, Any]
 
@@ -35,7 +38,14 @@ def attempt_fields(attempt: StepAttempt) -> dict[str, Any]:
     }
 
 
-def to_attempt(fields: Fields) -> StepAttempt:
+@read_from(TimelineDocument)
+def to_noted(fields: Fields) -> Noted:
+    """The attempts that are noted of a transfer."""
+    attempts = [_to_attempt(one) for one in fields["attempts"].values()]
+    return Noted(in_order({one.key: one for one in attempts}), fields["sealed"])
+
+
+def _to_attempt(fields: Fields) -> StepAttempt:
     """An attempt as the domain knows it."""
     return StepAttempt(
         run_id=fields["run_id"],
@@ -52,6 +62,7 @@ def to_attempt(fields: Fields) -> StepAttempt:
     )
 
 
+@read_from(JournalDocument)
 def to_journaled(fields: Fields) -> Journaled:
     """A journal document of a transfer, as its timeline reads it."""
     event = fields["event"]
@@ -83,6 +94,7 @@ def to_journaled(fields: Fields) -> Journaled:
     )
 
 
+@read_from(OperatorActDocument)
 def to_act(fields: Fields) -> ActOnTransfer:
     """An act of ``operator_acts``; what one writer leaves out is empty."""
     return ActOnTransfer(
@@ -97,6 +109,7 @@ def to_act(fields: Fields) -> ActOnTransfer:
     )
 
 
+@read_from(AuditDocument)
 def audited(fields: Fields) -> ActOnTransfer:
     """An act of ``audit``, whose subject is the transfer."""
     return ActOnTransfer(

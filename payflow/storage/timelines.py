@@ -6,22 +6,23 @@ from typing import Any
 from pymongo import ASCENDING
 from pymongo.errors import DuplicateKeyError
 
-from payflow.domain.attempts import StepAttempt, in_order
+from payflow.domain.attempts import StepAttempt
 from payflow.domain.ports import Clock
-from payflow.domain.timeline_ports import ActOnTransfer, Noted, TimelineRecord
+from payflow.domain.timeline_ports import ActOnTransfer, Noted, TimelineRecord, Unsealed
 from payflow.domain.transfers import Transfer
 from payflow.domain.webhooks import Delivery
 from payflow.storage.documents import AuditDocument, JournalDocument, TransferDocument
 from payflow.storage.endings import HAS_ENDED
 from payflow.storage.mapping import to_transfer
+from payflow.storage.reading import readable
 from payflow.storage.timeline_documents import TimelineDocument
 from payflow.storage.timeline_mapping import (
     attempt_fields,
     attempt_name,
     audited,
     to_act,
-    to_attempt,
     to_journaled,
+    to_noted,
 )
 from payflow.storage.transactions import Client, translated
 from payflow.storage.webhook_documents import WebhookDeliveryDocument
@@ -58,18 +59,18 @@ class MongoTimelines:
             acts = await self._done_to(transfer.id)
         return TimelineRecord(
             transfer=transfer,
-            journal=sorted(map(to_journaled, journal), key=lambda one: one.sequence),
+            journal=sorted(readable(to_journaled, journal), key=lambda one: one.sequence),
             noted=noted,
             deliveries=deliveries,
             acts=acts,
         )
 
-    async def unsealed(self, limit: int) -> Sequence[Transfer]:
+    async def unsealed(self, limit: int, after: str = "") -> Unsealed:
         """Ended transfers whose attempts were noted and are not sealed, oldest first."""
         with translated():
             noted = await self._timelines.aggregate(
                 [
-                    {"$match": {"sealed": False}},
+                    {"$match": {"sealed": False, "_id": {"$gt": after}}},
                     {"$sort": {"_id": ASCENDING}},
                     {
                         "$lookup": {
@@ -84,7 +85,9 @@ class MongoTimelines:
                     {"$project": {"transfer": 1}},
                 ]
             )
-            return [to_transfer(one["transfer"][0]) for one in await noted.to_list()]
+            found = await noted.to_list()
+        transfers = readable(to_transfer, [one["transfer"][0] for one in found])
+        return Unsealed(transfers, found[-1]["_id"] if len(found) == limit else None)
 
     async def seal(self, transfer_id: str, attempts: Sequence[StepAttempt]) -> None:
         """Keep these attempts and no others from now on; the first seal holds."""
@@ -106,19 +109,19 @@ class MongoTimelines:
         fields = await self._timelines.find_one({"_id": transfer_id})
         if fields is None:
             return Noted()
-        attempts = [to_attempt(one) for one in fields["attempts"].values()]
-        return Noted(in_order({one.key: one for one in attempts}), fields["sealed"])
+        return to_noted(fields)
 
     async def _delivered(self, transfer_id: str) -> Sequence[Delivery]:
         found = self._deliveries.find(
             {"transfer_id": transfer_id}, {"body": 0}, limit=DELIVERIES_AT_MOST
         )
-        return [to_delivery({**fields, "body": ""}) for fields in await found.to_list()]
+        documents = [{**fields, "body": ""} for fields in await found.to_list()]
+        return readable(to_delivery, documents)
 
     async def _done_to(self, transfer_id: str) -> list[ActOnTransfer]:
         """The acts on it, each once, oldest first; the audit log has them under the same ids."""
         log = self._audit.find({"subject_id": transfer_id}, limit=ACTS_AT_MOST)
-        acts = {fields["_id"]: audited(fields) for fields in await log.to_list()}
+        acts = {one["_id"]: act for one in await log.to_list() for act in readable(audited, [one])}
         own = self._acts.find({"transfer_id": transfer_id}, limit=ACTS_AT_MOST)
-        acts |= {fields["_id"]: to_act(fields) for fields in await own.to_list()}
+        acts |= {one["_id"]: act for one in await own.to_list() for act in readable(to_act, [one])}
         return sorted(acts.values(), key=lambda act: act.at)

@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from pymongo import AsyncMongoClient, ReadPreference
 from pymongo.asynchronous.client_session import AsyncClientSession
@@ -68,7 +68,7 @@ async def in_transaction(
         except (PyMongoError, WriteConflict) as error:
             away = isinstance(error, ServerSelectionTimeoutError)  # waited for already
             if away or not is_transient(error) or time.monotonic() > deadline:
-                raise translate(error) from error
+                raise_translated(error)
         await pause()
 
 
@@ -141,10 +141,18 @@ def translate(error: Exception) -> Exception:
     return error
 
 
+def raise_translated(error: Exception) -> NoReturn:
+    """Raise the domain's word for it; an error is never made its own cause, which has no end."""
+    said = translate(error)
+    if said is error:
+        raise error
+    raise said from error
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Around plain reads and single writes: a database that is away is ``BooksUnavailable``."""
     try:
         yield
     except PyMongoError as error:
-        raise translate(error) from error
+        raise_translated(error)

@@ -1,9 +1,8 @@
 """Transfers over MongoDB: accepted in one transaction, read by their parties, listed by key."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from loguru import logger
 from pymongo import DESCENDING
 from pymongo.errors import DuplicateKeyError
 
@@ -53,6 +52,7 @@ from payflow.storage.mapping import (
 )
 from payflow.storage.memory import Memory
 from payflow.storage.pages import page_of
+from payflow.storage.reading import each_readable
 from payflow.storage.transactions import translated
 from payflow.storage.visibility import visible_to, whatever_is_of
 
@@ -118,7 +118,7 @@ class MongoTransfers:
         )
         with translated():
             documents = await found.to_list()
-        return page_of([to_transfer(fields) for fields in documents], limit, lambda t: t.id)
+        return page_of(documents, limit, to_transfer)
 
     async def wait_terminal(
         self,
@@ -140,10 +140,10 @@ class MongoTransfers:
         return await self._bell.wait(transfer_id, timeout_s, read, once, given_up)
 
     async def unfinished(self) -> dict[str, Transfer]:
-        """Every transfer that is not terminal, by id."""
+        """Every transfer that is not terminal and can be read, by id."""
         with translated():
             found = self._books.transfers.find(UNFINISHED, hint=OPEN)
-            return {fields["_id"]: to_transfer(fields) async for fields in found}
+            return {one.id: one async for one in each_readable(to_transfer, found)}
 
     async def _claimed(self, claim: IdempotencyClaim) -> Transfer | None:
         init = await find_claimed(self._books.journal, claim)
@@ -188,24 +188,11 @@ class MongoTransfers:
         user = await self._books.users.find_one({"email": email}, {"_id": 1})
         if user is None:
             raise RecipientNotFound(currency)
-        candidates = [
-            to_wallet(fields)
-            async for fields in self._books.wallets.find(
-                {"owner_id": user["_id"], "currency": currency}
-            )
-        ]
+        found = self._books.wallets.find({"owner_id": user["_id"], "currency": currency})
+        candidates = [wallet async for wallet in each_readable(to_wallet, found)]
         if not candidates:
             raise RecipientNotFound(currency)
         return paid_first(candidates)
-
-
-def _readable(documents: Iterable[dict[str, Any]]) -> Iterator[Transfer]:
-    """The transfers that can be read; one that somebody spoilt must not hold up the others."""
-    for fields in documents:
-        try:
-            yield to_transfer(fields)
-        except (ValueError, KeyError, TypeError) as error:
-            logger.error("transfer {} cannot be read: {!r}", fields["_id"], error)
 
 
 def transfers_wanted(

@@ -113,7 +113,7 @@ class MongoWallets:
         found = self._books.wallets.find(query, sort=[("_id", DESCENDING)], limit=limit + 1)
         with translated():
             documents = await found.to_list()
-        return page_of([to_wallet(fields) for fields in documents], limit, lambda w: w.id)
+        return page_of(documents, limit, to_wallet)
 
     async def entries(
         self, wallet_id: str, viewer: Principal, *, limit: int, after: str | None
@@ -128,8 +128,7 @@ class MongoWallets:
         )
         with translated():
             documents = await found.to_list()
-        lines = [to_wallet_entry(fields) for fields in documents]
-        return page_of(lines, limit, lambda line: str(line.wallet_sequence))
+        return page_of(documents, limit, to_wallet_entry, lambda one: str(one["wallet_sequence"]))
 
     async def set_status(self, wallet_id: str, status: WalletStatus) -> Wallet:
         """Freeze, unfreeze or close, in a transaction that reads what it decides by."""

@@ -26,6 +26,7 @@ from payflow.domain.webhooks import (
 )
 from payflow.storage.identity import lowest_id
 from payflow.storage.pages import page_of
+from payflow.storage.reading import readable
 from payflow.storage.transactions import Client, translated
 from payflow.storage.transactions import Collection as Documents
 from payflow.storage.visibility import visible_to
@@ -79,7 +80,7 @@ class MongoDeliveries:
         query = {"owner_id": {"$in": audience}, "status": listening}
         with translated():
             found = await self._endpoints.find(query).to_list()
-            endpoints = [to_endpoint(fields) for fields in found]
+            endpoints = readable(to_endpoint, found)
             new = [
                 self._new(event, endpoint)
                 for event in events
@@ -125,7 +126,7 @@ class MongoDeliveries:
         cursor = self._deliveries.find(query, sort=[("_id", DESCENDING)], limit=limit + 1)
         with translated():
             documents = await cursor.to_list()
-        return page_of([to_delivery(fields) for fields in documents], limit, lambda d: d.id)
+        return page_of(documents, limit, to_delivery)
 
     async def unfulfilled(
         self, endpoint_id: str, since: datetime, *, limit: int, after: str | None
@@ -236,14 +237,15 @@ class MongoDeliveries:
             waited_for = await self._waited_for()
             await self._release([one for one, due_at in waited_for.items() if due_at is None])
             for endpoint_id, due_at in waited_for.items():
-                if due_at is not None and due_at > now:
+                # one that is no time hides those behind it: they are asked for
+                if isinstance(due_at, datetime) and due_at > now:
                     continue
                 free = room(endpoint_id)
                 found = await self._overdue_at(endpoint_id, now, RETRIES_PER_ENDPOINT + free)
-                first = [one["_id"] for one in found if not one["tries"]]
+                first = [one["_id"] for one in found if not one.get("tries")]
                 untried += [Opened(one, endpoint_id) for one in first[:free]]
                 waiting += first
-                tried += [one["_id"] for one in found if one["tries"]][:RETRIES_PER_ENDPOINT]
+                tried += [one["_id"] for one in found if one.get("tries")][:RETRIES_PER_ENDPOINT]
             await self._tell(tried, now + TOLD_AGAIN_AFTER)
             await self._tell(waiting, now + COME_FOR_WITHIN)
         return Overdue(untried, tried)

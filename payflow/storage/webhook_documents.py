@@ -15,7 +15,17 @@ class SealedSecretFields(BaseModel):
 
     key_id: str
     sealed: str
-    expires_at: datetime | None = None
+    expires_at: datetime | None
+
+
+class AttemptFields(BaseModel):
+    """One attempt at a delivery."""
+
+    at: datetime
+    status_code: int | None
+    duration_ms: int
+    error: str | None
+    response: str | None
 
 
 class WebhookEndpointDocument(StoredDocument):
@@ -24,10 +34,10 @@ class WebhookEndpointDocument(StoredDocument):
     owner_id: str
     url: str
     event_types: list[str]
-    description: str | None = None
+    description: str | None
     status: EndpointStatus
-    disabled_reason: str | None = None
-    failing_since: datetime | None = None
+    disabled_reason: str | None
+    failing_since: datetime | None
     answered_in_ms: int | None = None
     owner_away: bool = False
     secrets: list[SealedSecretFields]
@@ -59,9 +69,9 @@ class WebhookDeliveryDocument(StoredDocument):
     transfer_id: str | None = None
     body: str
     status: DeliveryStatus
-    attempts: list[dict[str, Any]] = Field(default_factory=list)
-    tries: int = 0
-    next_attempt_at: datetime | None = None
+    attempts: list[AttemptFields]
+    tries: int
+    next_attempt_at: datetime | None
     due_at: datetime | None = None
     expires_at: datetime | None = None
     traceparent: str | None = None  # of the request that the event follows from

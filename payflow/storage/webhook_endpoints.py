@@ -26,6 +26,7 @@ from payflow.domain.webhooks import (
 from payflow.storage.books_collections import BooksCollections
 from payflow.storage.identity import new_id
 from payflow.storage.pages import page_of
+from payflow.storage.reading import each_readable
 from payflow.storage.transactions import Collection, in_transaction, translated
 from payflow.storage.visibility import owned_by, owned_one, visible_to
 from payflow.storage.webhook_documents import WebhookEndpointDocument
@@ -78,7 +79,7 @@ class MongoEndpoints:
         cursor = self._endpoints.find(query, sort=[("_id", DESCENDING)], limit=limit + 1)
         with translated():
             documents = await cursor.to_list()
-        return page_of([to_endpoint(fields) for fields in documents], limit, lambda e: e.id)
+        return page_of(documents, limit, to_endpoint)
 
     async def change(
         self, endpoint_id: str, viewer: Principal, changes: Mapping[str, Any]
@@ -157,7 +158,8 @@ class MongoEndpoints:
         """The endpoints with a secret that is not sealed under that key."""
         query = {"secrets": {"$elemMatch": {"key_id": {"$ne": key_id}}}}
         with translated():
-            return [to_endpoint(fields) async for fields in self._endpoints.find(query)]
+            found = self._endpoints.find(query)
+            return [one async for one in each_readable(to_endpoint, found)]
 
     def _mark(self, endpoint: Endpoint, leg: str, event_type: str) -> dict[str, Any]:
         """A journal document that moves no money and tells the owner something."""

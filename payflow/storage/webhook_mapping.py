@@ -14,10 +14,13 @@ from payflow.domain.webhooks import (
     SealedSecret,
     delivery_id,
 )
+from payflow.storage.reading import read_from
+from payflow.storage.webhook_documents import WebhookDeliveryDocument, WebhookEndpointDocument
 
 Fields = Mapping[str, Any]
 
 
+@read_from(WebhookEndpointDocument)
 def to_endpoint(fields: Fields) -> Endpoint:
     """A ``webhook_endpoints`` document as the domain knows it."""
     return Endpoint(
@@ -67,6 +70,7 @@ def secret_fields(secret: SealedSecret) -> dict[str, Any]:
     }
 
 
+@read_from(WebhookDeliveryDocument)
 def to_delivery(fields: Fields) -> Delivery:
     """A ``webhook_deliveries`` document as the domain knows it."""
     return Delivery(

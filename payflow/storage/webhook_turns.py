@@ -70,7 +70,7 @@ class Turns:
         """Let the delivery's turn, if it still has one, last from now on."""
         mine = {"$eq": ["$$this.delivery_id", delivery_id]}
         held = {"$mergeObjects": ["$$this", {"until": _UNTIL}]}
-        turns = {"$map": {"input": "$turns", "in": {"$cond": [mine, held, "$$this"]}}}
+        turns = {"$map": {"input": _TURNS, "in": {"$cond": [mine, held, "$$this"]}}}
         await self._endpoints.update_one(
             {"_id": endpoint_id, "turns.delivery_id": delivery_id}, [{"$set": {"turns": turns}}]
         )
@@ -80,7 +80,7 @@ class Turns:
     ) -> Endpoint | None:
         """Free the place, note since when it fails and how long it took; None: it is deleted."""
         others = {
-            "$filter": {"input": "$turns", "cond": {"$ne": ["$$this.delivery_id", delivery_id]}}
+            "$filter": {"input": _TURNS, "cond": {"$ne": ["$$this.delivery_id", delivery_id]}}
         }
         since = None if attempt.succeeded else {"$ifNull": ["$failing_since", attempt.at]}
         found = await self._endpoints.find_one_and_update(
@@ -112,7 +112,8 @@ class Turns:
 
 _UNTIL: dict[str, Any] = {"$add": ["$$NOW", round(LASTS_S * 1_000)]}
 _IS_FAILING: dict[str, Any] = {"$gt": ["$failing_since", None]}
-_LIVE: dict[str, Any] = {"$filter": {"input": "$turns", "cond": {"$gt": ["$$this.until", "$$NOW"]}}}
+_TURNS: dict[str, Any] = {"$cond": [{"$isArray": "$turns"}, "$turns", []]}
+_LIVE: dict[str, Any] = {"$filter": {"input": _TURNS, "cond": {"$gt": ["$$this.until", "$$NOW"]}}}
 
 
 def _ids_of(turns: dict[str, Any]) -> dict[str, Any]:

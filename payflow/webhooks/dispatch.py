@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from loguru import logger
 
-from payflow.domain.errors import PayflowError
+from payflow.domain.errors import DocumentUnreadable, PayflowError
 from payflow.domain.event_ports import FeedEvent
 from payflow.domain.webhook_ports import Attempts, Couriers, DeliveryRecords, Opened
 
@@ -113,6 +113,8 @@ class Dispatch:
         """Whether there is no more to do here: False when no place was free."""
         try:
             verdict = await self._attempts.attempt_if_free(delivery_id)
+        except DocumentUnreadable:
+            pass  # it was counted and logged where it was read
         except PayflowError as error:
             logger.warning("delivery {} not tried, the pick-up will: {!r}", delivery_id, error)
         except Exception:  # one delivery's trouble is not its neighbours'

@@ -11,22 +11,18 @@ from payflow.storage.documents import DOCUMENTS
 
 # Mappings in documents, and where their names come from: our code, Temporal, or MongoDB.
 OURS = {
-    "journal.postings",  # account and amount
-    "journal.event",  # the builder of an event; users' keys in its data are pairs
-    "journal.idempotency",  # user, key and hash, each a value
+    "journal.event.data",  # the object's fields; users' keys in it are pairs
     "journal.order",  # parties, and the place in a batch
     "journal.origin",
     "journal.note",
-    "feed.event",
+    "feed.event.data",
     "simulation.rules",  # FaultRule's fields
     "audit.facts",
     "timelines.attempts",  # run, activity and number of an attempt
     "webhook_endpoints.turns",
-    "webhook_deliveries.attempts",
     "proof_state.token",  # a resume token of MongoDB's own
     "proofs.statement",
     "receipt_roots.statement",
-    "receipt_roots.tiles",
 }
 
 

@@ -58,7 +58,7 @@ ORDERED: tuple[Fields, ...] = (
     {"created_at": START},
     {"batch_id": "bat_OTHER"},
     {"batch_index": 7},
-    {"failure": {"code": "wallet_frozen"}},
+    {"failure": {"code": "wallet_frozen", "message": "It is frozen."}},
     {"needs_attention": True},
     {"updated_at": START},
     {"completed_at": START},
@@ -125,7 +125,11 @@ SPOILT = [
         "journal",
         debit_of_completed,
         {"$set": {"postings.1.amount": "ten"}},
-        {Invariant.ENTRIES_BALANCE, Invariant.TRANSIT_ONLY_IN_FLIGHT},
+        {
+            Invariant.ENTRIES_BALANCE,
+            Invariant.TRANSIT_ONLY_IN_FLIGHT,
+            Invariant.DOCUMENTS_READABLE,
+        },
         debit_of_completed,
     ),
     Spoilt(
@@ -230,7 +234,11 @@ SPOILT = [
         "journal",
         debit_of_completed,
         {"$unset": {"event.id": True}},
-        {Invariant.STEPS_ARE_WHOLE, Invariant.FEED_TELLS_THE_JOURNAL},
+        {
+            Invariant.STEPS_ARE_WHOLE,
+            Invariant.FEED_TELLS_THE_JOURNAL,
+            Invariant.DOCUMENTS_READABLE,
+        },
         debit_of_completed,
     ),
     Spoilt(

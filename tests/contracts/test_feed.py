@@ -46,7 +46,14 @@ async def empty(kept_by: EmbeddedStack | None) -> AsyncIterator[Feed]:
 
 
 def as_kept(one: FeedEvent) -> dict[str, Any]:
-    kept: dict[str, Any] = {"_id": one.position, "event": one.body, "audience": list(one.audience)}
+    kept: dict[str, Any] = {
+        "_id": one.position,
+        "event_id": one.id,
+        "event": one.body,
+        "audience": list(one.audience),
+        "previous_hash": "",
+        "hash": "",
+    }
     return kept | ({"transfer_id": one.transfer_id} if one.transfer_id else {})
 
 

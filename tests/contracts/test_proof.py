@@ -76,6 +76,14 @@ async def test_right_books_are_proven(books: ProvenBooks) -> None:
     assert await books.database.feed.count_documents({}) == EVENTS
 
 
+AN_EVENT: Fields = {
+    "type": "transfer.failed",
+    "sequence": 1,
+    "created_at": "2026-01-31T12:00:00.000Z",
+    "data": {},
+}
+
+
 @pytest.mark.parametrize("case", SPOILT, ids=lambda case: case.what)
 async def test_one_changed_unit_is_found(books: ProvenBooks, case: Spoilt) -> None:
     async with spoilt(books.database, case.collection, case.key(books), case.change):
@@ -134,11 +142,13 @@ async def test_a_lost_place_in_the_feed_is_found(books: ProvenBooks) -> None:
 
 
 async def test_an_old_event_that_never_got_its_place_is_found(books: ProvenBooks) -> None:
-    event = {"id": "evt_LOST", "type": "endpoint.test", "sequence": 1}
+    event = {**AN_EVENT, "id": "evt_LOST", "type": "endpoint.test"}
     entry: Fields = {
         "_id": "whe_1:test:evt_LOST",
         "leg": "test",
+        "postings": [],
         "entry_id": "ent_1",
+        "audience": [],
         "event": event,
     }
     async with besides(books.database, "journal", {**entry, "created_at": START}):
@@ -155,7 +165,14 @@ async def test_an_old_event_that_never_got_its_place_is_found(books: ProvenBooks
 
 
 async def test_an_event_that_was_made_up_is_found(books: ProvenBooks) -> None:
-    event = {"_id": EVENTS + 1, "event_id": "evt_MADE_UP", "previous_hash": "", "hash": ""}
+    event = {
+        "_id": EVENTS + 1,
+        "event_id": "evt_MADE_UP",
+        "event": {**AN_EVENT, "id": "evt_MADE_UP"},
+        "audience": [],
+        "previous_hash": "",
+        "hash": "",
+    }
     async with besides(books.database, "feed", event):
         found = await findings_in(books.database)
 

@@ -103,6 +103,7 @@ def _entry(one: Transfer, leg: str, kind: EventType, at: datetime) -> dict[str, 
         "currency": "USD",
         "postings": [],
         "entry_id": f"ent_{one.id}:{leg}",
+        "audience": [],
         "event": {
             "id": f"evt_{one.id}:{leg}",
             "type": kind.value,

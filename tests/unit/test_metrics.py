@@ -29,6 +29,7 @@ from payflow.domain.transfers import TransferStatus
 from payflow.observability import names
 from payflow.observability.metrics import Metrics
 from payflow.observability.sdk_metrics import SdkMetrics
+from payflow.observability.unreadable import UNREADABLE
 from tests.fakes import START, TRANSFER, InMemoryBooks, books_of_two, transfer
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -96,6 +97,8 @@ async def everything() -> Metrics:
         pass
     metrics.delivered(Delivered(0.02, arrived_after_s=0.5))
     metrics.delivered(Delivered(15.0))
+    metrics.task_failed("sweep")
+    UNREADABLE.note("transfers", "trf_SPOILT", "amount: Field required")
     proof = Proven("violated", 2, 7, 30.0, is_stale=True, oldest_in_transit_s=5.0)
     census = FakeCensus(Standing({TransferStatus.DEBITED: 3}, parked=1, proof=proof))
     probes = [FakeProbe("mongo"), FakeProbe("redis", ConnectionError("redis"))]

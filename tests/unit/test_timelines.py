@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from payflow.domain.attempts import AttemptEnd, StepAttempt
-from payflow.domain.timeline_ports import Noted, TimelineRecord, Told
+from payflow.domain.timeline_ports import Noted, TimelineRecord, Told, Unsealed
 from payflow.domain.timeline_rows import SETTLES_WITHIN, RowKind
 from payflow.domain.transfers import Transfer
 from temporal.timelines import Timelines
@@ -23,10 +23,10 @@ class Kept:
     async def record(self, transfer: Transfer) -> TimelineRecord:
         return self.kept
 
-    async def unsealed(self, limit: int) -> Sequence[Transfer]:
+    async def unsealed(self, limit: int, after: str = "") -> Unsealed:
         noted = self.kept.noted
         due = noted.attempts and not noted.sealed and self.kept.transfer.status.is_terminal
-        return [self.kept.transfer] if due else []
+        return Unsealed([self.kept.transfer] if due else [])
 
     async def seal(self, transfer_id: str, attempts: Sequence[StepAttempt]) -> None:
         assert transfer_id == TRANSFER
