@@ -14,7 +14,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test chaos planted mutants fuzz bench ui-check screenshots check lock audit licenses sbom image release clean
+.PHONY: help install demo up test chaos attacks planted mutants fuzz bench ui-check screenshots check lock audit licenses sbom image release clean
 
 STORM ?= long
 # Where it is set, each of the many processes of a run would compile the whole of PayFlow for itself.
@@ -54,6 +54,9 @@ test: install ## Run the tests against the real parts, three files at a time
 chaos: install ## The crash matrix (writes docs/proof.md), long storms, a bank, a model, repairs, resets
 	PAYFLOW_STORM=$(STORM) $(BIN)/pytest tests/chaos tests/stuck tests/bank tests/model tests/e2e/test_resets.py \
 	  tests/e2e/test_races.py -rP
+
+attacks: install ## Eight attacks at once while 16 clients make transfers: nothing of theirs fails or takes twice as long
+	PAYFLOW_ATTACKS=long $(BIN)/pytest tests/attacks -rP
 
 planted: install ## Plant bugs one after the other: each must turn its tests red
 	PAYFLOW_STORM=long $(BIN)/pytest tests/planted -rP

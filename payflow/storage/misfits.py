@@ -16,7 +16,7 @@ from payflow.storage.endings import UNFINISHED
 from payflow.storage.webhook_documents import WebhookDeliveryDocument
 
 MOST = 100  # of one collection: enough to see what is wrong, whatever is wrong
-ASKED_WITHIN_S = 120.0  # one collection; a million transfers take about a minute
+ASKED_WITHIN_S = 120.0  # one collection, which the server reads whole
 
 # What of the large collections is asked for where not all is to be read; None is nothing.
 _LIVE: Mapping[type[Document], Mapping[str, Any] | None] = {

@@ -72,6 +72,8 @@ async def test_operators_find_and_repair_sagas_in_the_browser(stuck: Stuck, ui: 
     act = await stuck.database.operator_acts.find_one({"transfer_id": post["id"]})
     assert act is not None
     assert (act["operator"], act["verb"], act["reason"]) == ("temporal", "retry", ORDER["reason"])
-    assert act["claimed_operator"] == stuck.second.user_id
+    olivia = await stuck.database.users.find_one({"email": OLIVIA})
+    assert olivia is not None
+    assert act["claimed_operator"] == olivia["_id"]
     await listed(ui, PARKED, refund)
     await check_the_books(stuck.database)
