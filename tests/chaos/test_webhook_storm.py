@@ -17,6 +17,7 @@ import pytest
 
 from cli.apps import Layout
 from cli.stack import EmbeddedStack, StackOptions
+from payflow.storage.user_keys import sent_event
 from payflow.webhooks.signing import new_secret
 from tests.conftest import ALL_IN_ONE, TEST_ENV, TWO_OF_EACH
 from tests.e2e.auditing import Database, books_of, check_the_books
@@ -111,7 +112,7 @@ class Town:
         """The bodies of all events for Alice since the endpoint was made, by their ids."""
         since = datetime.fromisoformat(endpoint["created_at"])
         found = self.database.feed.find({"audience": self.alice.user_id})
-        bodies = [one["event"] async for one in found]
+        bodies = [sent_event(one["event"]) async for one in found]
         return {
             body["id"]: body
             for body in bodies

@@ -129,14 +129,14 @@ async def test_a_proof_of_three_intervals_ago_says_nothing_of_now(
     assert await proofs.before(None, 1) == [last]
 
 
-@pytest.mark.parametrize("field", ["owner_id", "created_at"])
+@pytest.mark.parametrize(("field", "other"), [("owner_id", "usr_other"), ("created_at", START)])
 async def test_a_wallet_that_changed_is_found_by_full_passes_as_well(
-    proof: Proving, books: ProvenBooks, field: str
+    proof: Proving, books: ProvenBooks, field: str, other: object
 ) -> None:
     wallets, which = books.database.wallets, {"_id": books.bob}
     before = await wallets.find_one(which)
     assert before
-    await wallets.update_one(which, {"$set": {field: START}})
+    await wallets.update_one(which, {"$set": {field: other}})
     await proof.prove()
     await proof.close_findings()
 

@@ -17,6 +17,7 @@ from cli.standstill import standstill_told
 
 
 def _block() -> None:
+    gc.unfreeze()  # an API freezes what it has made as it starts: it would not be listed
     for client in [one for one in gc.get_objects() if isinstance(one, AsyncMongoClient)]:
         taking = client._topology._lock.acquire()
         _kept.append(asyncio.ensure_future(taking))

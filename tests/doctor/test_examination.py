@@ -79,7 +79,7 @@ async def test_a_stack_that_is_well(pair: EmbeddedStack) -> None:
     asked = (*IN_THE_BOOKS, Invariant.SAGAS_ARE_ALIVE)
     proven = {f"books: {rule.value.replace('_', ' ')}" for rule in asked}
     rest = {"webhooks", "parked sagas", "proof", "findings", "receipts", "cannot run"}
-    rest |= {"not in the ledger"}
+    rest |= {"not in the ledger", "documents"}
     assert rows.keys() == well | proven | rest
 
 
@@ -90,7 +90,7 @@ async def test_a_stack_that_is_well(pair: EmbeddedStack) -> None:
             "mongo_url",
             f"mongodb://{NOWHERE}/?replicaSet=rs0",
             {"mongodb", "transactions", "oplog", "indexes", "clocks", "relay", "webhooks"}
-            | {"parked sagas", "proof", "findings", "receipts"},
+            | {"parked sagas", "proof", "findings", "receipts", "documents"},
         ),
         ("redis_url", f"redis://{NOWHERE}/0", {"redis", "clocks"}),
         (

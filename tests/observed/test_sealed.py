@@ -18,7 +18,7 @@ from payflow.domain.ledger import Leg
 from temporal.client import connect
 from temporal.messages import Ending, OperatorOrder, TransferStory
 from temporal.names import REFUND_UPDATE
-from tests.e2e.bank import Bank, Person, new_key, order
+from tests.e2e.bank import Bank, Person, bank_of, new_key, order
 from tests.e2e.pages import read_pages
 from tests.fakes import TRANSFER, TroubledBooks, books_of_two
 from tests.fakes_repairs import InMemoryRepairs
@@ -158,8 +158,11 @@ async def test_what_cannot_be_read_is_said_so(
 
 
 async def test_without_keys_there_is_no_such_call(pair: EmbeddedStack) -> None:
+    async with bank_of(pair) as bank:
+        alice = await bank.person()
     async with httpx.AsyncClient(base_url=pair.addresses.api_url, trust_env=False) as client:
-        answer = await client.post("/codec/decode", json={"payloads": []})
+        payloads: dict[str, Any] = {"payloads": []}
+        answer = await client.post("/codec/decode", json=payloads, headers=alice.headers)
 
     assert (answer.status_code, answer.json()["code"]) == (404, "route_not_found")
 
