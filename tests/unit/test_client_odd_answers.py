@@ -26,6 +26,7 @@ from payflow.client import (
     Retries,
     ServerTrouble,
     Unanswered,
+    calls,
 )
 from tests.webhooks.receivers import answering, receiver, status
 
@@ -166,7 +167,8 @@ def test_a_page_is_its_items_and_may_have_more(
 
 
 def test_no_content_is_the_answer_of_a_deletion() -> None:
-    client_of(lambda: httpx.Response(204)).delete_endpoint("whe_1")
+    deleted: object = client_of(lambda: httpx.Response(204)).do(calls.delete_endpoint("whe_1"))
+    assert deleted is None
 
 
 def test_fields_that_a_problem_names_are_read_and_others_passed_over() -> None:
